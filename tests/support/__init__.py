@@ -1,0 +1,1 @@
+"""What the tests stand on: servers, external or our own, and fixtures around them."""
