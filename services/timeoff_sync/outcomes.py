@@ -1,0 +1,367 @@
+"""From what happened to how a request stands: the rows a turn leaves behind. Pure."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from timeoff.errors import (
+    AlreadyBegun,
+    Conflict,
+    Forbidden,
+    HrisError,
+    InsufficientBalance,
+    NotFound,
+    Unsupported,
+)
+from timeoff.events import APPLIED, FAILED, HELD
+from timeoff.hris.port import HrisEntry
+from timeoff.ledger.rows import Case, Entry
+from timeoff.ledger.steps import EntryChange, Outcome, OutgoingEvent
+from timeoff.vocabulary import EntrySpec, IntegrationStatus
+
+#: What a person can do about a hold or a failure, by reason; shown by `timeoff-sync held` and `failed`.
+ADVICE: Mapping[str, str] = {
+    "overlap": "the HRIS holds other leave on these days: correct one side, then retry",
+    "removed_but_booked": "cancelled in Genesys, booked by hand in the HRIS: cancel it there if it is void",
+    "changed_in_hris": "somebody changed the entry in the HRIS: make both sides equal, then retry",
+    "cancelled_in_hris": "somebody cancelled the entry in the HRIS: cancel in Genesys too, or book by hand",
+    "denied_in_hris": "somebody denied the entry in the HRIS: deny in Genesys too, or book by hand",
+    "replaced_in_hris": "somebody replaced the entry in the HRIS: make both sides equal, then retry",
+    "lost_in_hris": "the entry cannot be seen in the HRIS: check permissions and the employee, then retry",
+    "gone_from_genesys": "Genesys no longer shows this request: cancel the entry by hand if it is void",
+    "mapping_vanished": "the activity code is no longer linked to an HRIS type: link it again",
+    "type_changed": "another type is wanted for a booked entry: cancel and book by hand, then retry",
+    "link_changed": "the agent is another employee now: move the entry by hand, then retry",
+    "no_employee": "no employee has this agent's external id or e-mail: set one of them, then retry",
+    "unknown_external_id": "the HRIS does not know this external id: correct it in Genesys, then retry",
+    "no_target": "no HRIS target takes this agent's management unit: name it in the settings, then retry",
+    "no_email": "the agent has neither external id nor e-mail: set one of them, then retry",
+    "ambiguous_email": "several employees have this e-mail: set the external id in Genesys, then retry",
+    "unknown_type": "the HRIS does not know this time-off type: correct the plan or the settings",
+    "unknown_status": "Genesys sent a status this release does not know: upgrade, then retry",
+    "unsettled_doubt": "it is not known whether the HRIS took the last write: look there, then retry",
+    "overlaps_unsettled_doubt": "waits for another request of this employee with an unknown outcome",
+    "minutes_mismatch": "minutes and days do not match: correct the request in Genesys",
+    "bad_dates": "a date cannot be right: correct the request in Genesys",
+    "no_days": "the request names no day: correct it in Genesys",
+    "no_zone": "the management unit's time zone is not known: check the unit in Genesys",
+    "no_minutes_left": "the request has 0 minutes now but an entry is booked: cancel it by hand if void",
+    "begun": "the HRIS refuses to change leave that has begun: change it there by hand",
+    "employee_unknown": "the HRIS does not know the employee: check the link, then retry",
+    "type_unknown": "the HRIS does not know the type: check the mapping, then retry",
+    "update_unsupported": "this HRIS cannot change an entry: change it there by hand",
+    "cancel_unsupported": "this HRIS cannot cancel an entry: cancel it there by hand",
+    "status_unsupported": "this HRIS does not take entries in this status: book by hand",
+    "rejected": "the HRIS refused: see its words, correct the request, then retry",
+    "conflict": "the HRIS reports a conflict with other leave: correct one side, then retry",
+    "insufficient_balance": "the employee's balance does not suffice in the HRIS",
+    "forbidden": "the HRIS credentials may not do this for this employee or type: grant it, then retry",
+    "gave_up": "tried too often without success: see the last error, then retry",
+    "rule_failed": "the rule of sync.rule failed on this request: mend it, then retry",
+    "rule_skips_booked": "the rule skips a request that is booked: cancel it by hand, or change the rule",
+    "twin_not_cancelled": "a second record of this leave stands in the HRIS: cancel it by hand, then retry",
+    "internal_error": "a fault in this software or an adapter: report it with the log line, then retry",
+    "not_yet_effective": "the HRIS accepted the write but it is not in effect: look there, then retry",
+}
+
+#: A vendor's Retry-After counts up to so many seconds.
+LONGEST_RETRY_AFTER = 86_400.0
+#: A request whose link moved looks again so soon whether it is in its new lane.
+MOVE_SECONDS = 2.0
+#: So many tries without success, and the next one looks before it writes.
+LONG_TRIED = 4
+
+#: Refusals that need a decision rather than a correction.
+_HELD: Mapping[type[HrisError], str] = {AlreadyBegun: "begun", Unsupported: "update_unsupported"}
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Topic of outgoing events, and whether results are reported to Genesys."""
+
+    outcomes_topic: str
+    report: bool
+
+
+class Outcomes:
+    """Builds outcomes of a case; every method is pure but for the jitter of retries."""
+
+    def __init__(
+        self,
+        names: Names,
+        retry_first: float,
+        retry_max: float,
+        writes: Callable[[Case], bool] = lambda case: True,
+    ) -> None:
+        """`writes`: is writing on for the request? Genesys hears nothing from a shadow."""
+        self._names = names
+        self._writes = writes
+        self._retry_first = retry_first
+        self._retry_max = retry_max
+
+    def settled(
+        self, case: Case, reason: str, *, ours: bool = True, detail: Mapping[str, Any] | None = None
+    ) -> Outcome:
+        """Nothing to do. What was never booked, or skipped, is compared first if it is wanted later."""
+        return Outcome(
+            request_pk=case.request_pk,
+            revision=case.revision,
+            state="settled" if ours else "not_ours",
+            reason=reason,
+            detail=dict(detail) if detail else None,
+            booking=case.booking,
+            writes=case.writes,
+            look_first=not ours or (case.look_first and not case.entries),
+            doubted=case.doubted,
+        )
+
+    def waiting(self, case: Case, reason: str) -> Outcome:
+        """Nothing yet. A move to another lane comes from a periodic pass, which looks at what is due."""
+        return Outcome(
+            request_pk=case.request_pk,
+            revision=case.revision,
+            state="waiting",
+            reason=reason,
+            booking=case.booking,
+            writes=case.writes,
+            due_in=MOVE_SECONDS if reason == "link_moved" else None,
+            look_first=case.look_first,
+            doubted=case.doubted,
+        )
+
+    def planned(self, case: Case, plan: str, spec: EntrySpec | None) -> Outcome:
+        """What would be written if writing were on."""
+        detail: dict[str, Any] = {"plan": plan}
+        if spec is not None:
+            detail["minutes"] = {day.date.isoformat(): day.minutes for day in spec.days}
+        return Outcome(
+            request_pk=case.request_pk,
+            revision=case.revision,
+            state="planned",
+            reason="shadow",
+            detail=detail,
+            booking=case.booking,
+            writes=case.writes,
+            look_first=True,
+            doubted=case.doubted,
+        )
+
+    def held(
+        self,
+        case: Case,
+        reason: str,
+        detail: Mapping[str, Any],
+        *,
+        intent_id: UUID | None = None,
+        intent_outcome: str | None = None,
+        entry: EntryChange | None = None,
+        audit_in: float | None = None,
+    ) -> Outcome:
+        return Outcome(
+            request_pk=case.request_pk,
+            revision=case.revision,
+            state="held",
+            reason=reason,
+            detail=dict(detail),
+            booking=case.booking,
+            writes=case.writes + (intent_id is not None),
+            look_first=True,
+            doubted=case.doubted,
+            intent_id=intent_id,
+            intent_outcome=intent_outcome,
+            entry=entry,
+            report=self._report(case, IntegrationStatus.ERROR),
+            audit_in=audit_in,
+            event=self._event(case, HELD, reason, {"reason": reason}),
+        )
+
+    def failed(self, case: Case, reason: str, words: str, *, intent_id: UUID | None = None) -> Outcome:
+        """The HRIS refused. `words` are the vendor's, without notes."""
+        return Outcome(
+            request_pk=case.request_pk,
+            revision=case.revision,
+            state="failed",
+            reason=reason,
+            detail={"hris": words[:500]} if words else {},
+            booking=case.booking,
+            writes=case.writes + (intent_id is not None),
+            look_first=True,
+            doubted=False,
+            intent_id=intent_id,
+            intent_outcome="refused" if intent_id else None,
+            report=self._report(case, IntegrationStatus.ERROR),
+            event=self._event(case, FAILED, reason, {"reason": reason}),
+        )
+
+    def retry(self, case: Case, error: HrisError, *, intent_id: UUID | None = None) -> Outcome:
+        """Nothing was written; try again later, with jitter, not before the vendor's Retry-After."""
+        return Outcome(
+            request_pk=case.request_pk,
+            revision=case.revision,
+            state="waiting",
+            reason=error.error_class,
+            booking=case.booking,
+            writes=case.writes + (intent_id is not None),
+            attempts=case.attempts + 1,
+            due_in=max(self._backoff(case), _bounded(error.retry_after)),
+            # After a long time of trying somebody may have booked by hand.
+            look_first=case.look_first or case.attempts >= LONG_TRIED,
+            doubted=case.doubted,
+            intent_id=intent_id,
+            intent_outcome="not_written" if intent_id else None,
+        )
+
+    def refused(self, case: Case, error: HrisError, *, intent_id: UUID | None = None) -> Outcome:
+        """A clear no: failed where a correction is needed, held where a decision is."""
+        for kind, reason in _HELD.items():
+            if isinstance(error, kind):
+                return self.held(
+                    case, reason, {"hris": str(error)[:500]}, intent_id=intent_id, intent_outcome="refused"
+                )
+        match error:
+            case NotFound(what=what) if what in ("employee", "type"):
+                return self.held(case, f"{what}_unknown", {}, intent_id=intent_id, intent_outcome="refused")
+            case NotFound():
+                reason = "lost_in_hris"
+                return self.held(case, reason, {}, intent_id=intent_id, intent_outcome="refused")
+            case Conflict():
+                return self.failed(case, "conflict", str(error), intent_id=intent_id)
+            case InsufficientBalance():
+                return self.failed(case, "insufficient_balance", str(error), intent_id=intent_id)
+            case Forbidden():
+                return self.failed(case, "forbidden", str(error), intent_id=intent_id)
+            case _:
+                return self.failed(case, "rejected", str(error), intent_id=intent_id)
+
+    def booked(
+        self,
+        case: Case,
+        operation: str,
+        entry: EntryChange,
+        *,
+        intent_id: UUID | None = None,
+        intent_outcome: str | None = None,
+        audit_in: float | None = None,
+        due_in: float | None = None,
+    ) -> Outcome:
+        """An entry was written, cancelled or adopted."""
+        return Outcome(
+            request_pk=case.request_pk,
+            revision=case.revision,
+            state="settled",
+            reason=operation,
+            booking=entry.booking,
+            writes=case.writes + (operation in ("insert", "update", "cancel")),
+            due_in=due_in,
+            audit_in=audit_in,
+            intent_id=intent_id,
+            intent_outcome=intent_outcome or ("written" if intent_id else None),
+            result_id=entry.vendor_id,
+            entry=entry,
+            report=self._report(case, IntegrationStatus.AUTOMATICALLY_COMPLETE),
+            event=self._event(
+                case,
+                APPLIED,
+                operation,
+                {
+                    "operation": operation,
+                    "booking": entry.booking,
+                    "vendor_id": entry.vendor_id,
+                    "live": entry.live,
+                    "days": {day.date.isoformat(): day.minutes for day in entry.spec.days},
+                    "type_id": entry.spec.type_id,
+                },
+            ),
+        )
+
+    def again(
+        self,
+        case: Case,
+        intent_id: UUID,
+        *,
+        outcome: str,
+        doubted: bool,
+        audit_in: float | None = None,
+        look_first: bool = False,
+    ) -> Outcome:
+        """A doubt was settled as not written (or a cancel as not done): decide again, now."""
+        return Outcome(
+            request_pk=case.request_pk,
+            revision=case.revision,
+            state="open",
+            reason=None,
+            booking=case.booking,
+            writes=case.writes + 1,
+            attempts=case.attempts + 1,
+            due_in=self._backoff(case) if case.attempts else 0.0,
+            doubted=doubted,
+            audit_in=audit_in,
+            look_first=look_first,
+            intent_id=intent_id,
+            intent_outcome=outcome,
+        )
+
+    def _report(self, case: Case, status: IntegrationStatus) -> str | None:
+        return status.value if self._names.report and self._writes(case) else None
+
+    def _backoff(self, case: Case) -> float:
+        """Seconds until the next try: doubles, with jitter."""
+        wait = min(self._retry_max, self._retry_first * 2.0 ** min(case.attempts, 20))
+        return wait * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+
+    def _event(self, case: Case, type_: str, what: str, data: dict[str, Any]) -> OutgoingEvent:
+        return OutgoingEvent(
+            topic=self._names.outcomes_topic,
+            key=case.view.agent_id,
+            type=type_,
+            event_id=f"{case.view.request_id}/{case.booking}/{case.writes + 1}/{case.revision}/{what}",
+            data={
+                "org": case.org,
+                "request_id": case.view.request_id,
+                "agent_id": case.view.agent_id,
+                "target": case.target,
+                "employee_id": case.employee_id,
+                "version": case.view.version,
+                **data,
+            },
+        )
+
+
+def _bounded(retry_after: float | None) -> float:
+    if retry_after is None or not math.isfinite(retry_after):
+        return 0.0 if retry_after is None else LONGEST_RETRY_AFTER
+    return min(max(retry_after, 0.0), LONGEST_RETRY_AFTER)
+
+
+def change_for(
+    entry: Entry, *, live: bool, spec: EntrySpec | None = None, vendor_id: str | None = None, unit: str = ""
+) -> EntryChange:
+    """The change that leaves an entry as it was but for what is named."""
+    return EntryChange(
+        booking=entry.booking,
+        part=entry.part,
+        target=entry.target,
+        spec=spec or entry.spec,
+        unit=unit,
+        vendor_id=vendor_id or entry.vendor_id,
+        live=live,
+        adopted=entry.adopted,
+    )
+
+
+def change_of_found(found: HrisEntry, spec: EntrySpec, booking: int, target: str) -> EntryChange:
+    """An adopted record."""
+    return EntryChange(
+        booking=booking,
+        target=target,
+        spec=spec,
+        unit=found.unit.value,
+        vendor_id=found.vendor_id,
+        live=True,
+        adopted=True,
+    )
