@@ -7,6 +7,7 @@ import contextlib
 import gc
 import io
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -34,7 +35,7 @@ def main(
     only: Annotated[str, typer.Option(help="Only runs whose name begins so.")] = "",
 ) -> None:
     """Lanes at 5, 50 and 100 ms, beside a bare consumer loop; intake alone; replay of applied events."""
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 120)  # the table needs the room
     size = machine()
     gc.freeze()  # as every service does at its start
     try:
