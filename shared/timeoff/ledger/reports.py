@@ -30,6 +30,3 @@ class Reports(Store):
         row = await self.pool.fetchrow(self.sql.progress)
         assert row is not None
         return row
-
-    async def entries(self) -> list[asyncpg.Record]:
-        return await self.fetch(self.sql.entries_of_org, self.org)

@@ -5,7 +5,7 @@ Durations are seconds unless the name says otherwise. Secrets are `SecretStr` an
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -233,8 +233,3 @@ class Settings(Section):
     http: HttpSettings = HttpSettings()
     logging: LoggingSettings = LoggingSettings()
     runtime: RuntimeSettings = RuntimeSettings()
-
-    @property
-    def max_clock_skew(self) -> timedelta:
-        """A notification must be this much newer than all that is held to be acted on at once."""
-        return timedelta(seconds=2)

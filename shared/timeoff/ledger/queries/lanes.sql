@@ -93,8 +93,3 @@ SET holder = NULL, leased_until = NULL,
     blocked_until = CASE WHEN mine.block > 0 THEN now() + make_interval(secs => mine.block) END
 FROM unnest($1::bigint[], $2::float8[]) AS mine (lane_id, block)
 WHERE l.lane_id = mine.lane_id;
-
--- name: lane_for
-INSERT INTO lanes (org, target, employee_id) VALUES ($1, $2, $3)
-ON CONFLICT (org, target, employee_id) DO UPDATE SET org = EXCLUDED.org
-RETURNING lane_id;

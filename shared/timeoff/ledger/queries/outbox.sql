@@ -5,9 +5,6 @@ ORDER BY outbox_id LIMIT $1;
 -- name: sent!
 DELETE FROM outbox WHERE outbox_id = ANY ($1::bigint[]);
 
--- name: outbox_size
-SELECT count(*) FROM outbox;
-
 -- name: reports_due
 SELECT request_pk, request_id, agent_id, management_unit_id, report, state
 FROM requests

@@ -25,8 +25,3 @@ SELECT (SELECT count(*) FROM requests WHERE due_at <= now()) AS due,
        (SELECT count(*) FROM requests WHERE report IS DISTINCT FROM reported) AS reports,
        (SELECT extract(epoch FROM now() - min(changed_at))::float8 FROM requests WHERE due_at <= now())
            AS oldest_due_seconds;
-
--- name: entries_of_org
-SELECT r.request_id, r.agent_id, r.state, r.reason, e.booking, e.target, e.employee_id, e.type_id, e.vendor_id,
-       e.chain, e.live, e.adopted, e.spec
-FROM entries e JOIN requests r USING (request_pk) WHERE r.org = $1 ORDER BY e.entry_id;
