@@ -117,16 +117,19 @@ class EntryKey:
     """Our stable name for one booking of one request; unique over organisations and targets.
 
     `deployment` is the id of the installation, so that two of them never take each other's entries.
-    `booking` counts from 1 and grows when a request is approved again after a cancel.
+    `booking` counts from 1 and grows when a request is approved again after a cancel. `part` counts the
+    entries of one booking from 1; it grows past 1 only where the HRIS holds one day per entry.
     """
 
     deployment: str
     org: str
     request_id: str
     booking: int
+    part: int = 1
 
     def __str__(self) -> str:
-        return f"{self.request_id}/{self.booking}"
+        part = f"/{self.part}" if self.part > 1 else ""
+        return f"{self.request_id}/{self.booking}{part}"
 
     @property
     def marker(self) -> str:
@@ -134,7 +137,8 @@ class EntryKey:
 
         Sixteen hex digits of a digest: collisions are not a practical concern within one employee.
         """
-        text = "\x1f".join((self.deployment, self.org, self.request_id, str(self.booking)))
+        names = (self.deployment, self.org, self.request_id, str(self.booking))
+        text = "\x1f".join(names if self.part == 1 else (*names, str(self.part)))
         return "wfm:" + hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

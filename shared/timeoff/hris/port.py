@@ -67,6 +67,26 @@ class Unit(StrEnum):
     MINUTES = "minutes"
 
 
+class BalanceAsOf(StrEnum):
+    """For which dates the vendor can say what is left."""
+
+    #: any date; what accrues until then and what is booked by then is counted
+    ANY_DATE = "any_date"
+    #: the accounting period that holds the date; nothing is known of periods the vendor has not opened
+    PER_PERIOD = "per_period"
+    #: only as of now, whatever date is asked for
+    CURRENT = "current"
+    NONE = "none"
+
+
+class BalanceKind(StrEnum):
+    """How far a figure can be trusted for the date it was asked for."""
+
+    EXACT = "exact"
+    PROJECTED = "projected"
+    CURRENT_ONLY = "current_only"
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What an adapter declares and the core plans from. Durations in seconds."""
@@ -83,6 +103,13 @@ class Capabilities:
     call_timeout: float
     #: HTTP statuses (or words) by which the vendor says "slow down"; for the docs and `doctor`.
     throttle_signals: tuple[str, ...] = ("429",)
+    #: One record holds one day: the core books a request as one entry for each of its days.
+    entry_per_day: bool = False
+    #: One `update` can change days and status together. Where it cannot, the core makes two.
+    status_with_days: bool = True
+    #: An accepted write is in effect within this time, or something went wrong; 0: at once, always.
+    effective_within: float = 0.0
+    balance_as_of: BalanceAsOf = BalanceAsOf.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +147,9 @@ class HrisEntry:
     `amounts` are exact decimals in `unit` per date; dates with amount 0 are left out. `marker` is the
     marker found in the record's text or key field, without brackets (see `EntryKey.marker`), or None.
     `revision` is the write's number that came with the marker, if any.
+
+    Where a cancel books a counter entry, a record that has one is shown once, as cancelled. A counter entry
+    beyond that (a cancel that arrived twice) is shown as a live record of its own with amounts below 0.
     """
 
     vendor_id: str
@@ -135,6 +165,8 @@ class HrisEntry:
     type_id2: str | None = None
     #: Company-local date on which the record was created, where the vendor says so.
     created_on: date | None = None
+    #: The vendor has accepted a change of this record that is not in effect yet.
+    changing: bool = False
 
     @property
     def live(self) -> bool:
@@ -162,6 +194,23 @@ class Found:
     """
 
     entries: tuple[HrisEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What an employee has left of one type on one date.
+
+    `amount` is an exact decimal in `unit`, None where the vendor does not say (never 0 for unknown).
+    `unlimited`: the vendor keeps no balance for this type and refuses nothing for want of it.
+    """
+
+    type_id: str
+    on: date
+    amount: Decimal | None
+    unit: Unit
+    kind: BalanceKind
+    type_id2: str | None = None
+    unlimited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +272,14 @@ class Hris(Protocol):
         self, first_day: date, last_day: date, employee_ids: Collection[str] | None = None
     ) -> Sequence[HrisEntry]:
         """All live records that touch the dates, of the named employees or of everybody."""
+        ...
+
+    async def balances(self, employee_id: str, on: date) -> Sequence[Balance]:
+        """What the employee has left of each type on that date, with one call to the vendor.
+
+        Types of which the vendor says nothing are left out. Raises `Unsupported` where `balance_as_of` is
+        `none`, `NotFound("employee")` where the vendor tells an unknown employee apart.
+        """
         ...
 
     async def health(self) -> Health:
