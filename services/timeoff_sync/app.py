@@ -28,7 +28,7 @@ from timeoff.runtime.supervisor import supervise
 from timeoff.settings.model import Settings
 from timeoff.telemetry.logs import get_logger
 from timeoff.web import serve_monitor
-from timeoff_sync.decide import Rules
+from timeoff_sync.decisions import Rules
 from timeoff_sync.doubts import Doubts
 from timeoff_sync.hand_marks import HandMarks
 from timeoff_sync.intake import Intake, IntakeNames

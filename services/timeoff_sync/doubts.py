@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from timeoff.hris.port import HrisEntry
+from timeoff.hris.port import CancelMode, HrisEntry
 from timeoff.ledger.lanes import KnownRecord, Lanes
 from timeoff.ledger.rows import Case, Intent
 from timeoff.ledger.steps import EntryChange, Evidence, Outcome, Steps
 from timeoff.telemetry.logs import get_logger
-from timeoff.vocabulary import EntryKey
+from timeoff.vocabulary import EntryKey, EntrySpec
 from timeoff_sync import metrics
+from timeoff_sync.decide import next_reading
 from timeoff_sync.outcomes import Outcomes, change_for
 from timeoff_sync.protections import Protections
 from timeoff_sync.settle import (
@@ -69,7 +70,12 @@ class Doubts:
         known_records = await self._lanes.known_records(case.target, case.employee_id)
         known = frozenset(vendor_id for record in known_records for vendor_id in record.chain)
         first, last = _range(intent, known_records)
-        key = self._key(case, intent.booking)
+        key = self._key(case, intent.booking, intent.part)
+        announced = [
+            spec
+            for booking, part, spec in await self._lanes.announced(case.request_pk)
+            if (booking, part) == (intent.booking, intent.part)
+        ]
         past = [PastLook(at, proven) for at, proven in await self._steps.looks(intent.intent_id)]
         began = await self._lanes.now()
         found = await self._target.ask(
@@ -98,6 +104,7 @@ class Doubts:
             self._target.hris.capabilities,
             type_,
             self._patience,
+            announced,
         )
         how = type(settlement).__name__.lower()
         log.info("doubt.looked", how=how, request_id=case.view.request_id, lane=case.lane_id)
@@ -126,16 +133,25 @@ class Doubts:
                     )
                 )
             case Again():
-                again = outcomes.again(case, intent.intent_id, outcome="repeated", doubted=True)
+                again = outcomes.again(
+                    case,
+                    intent.intent_id,
+                    outcome="repeated",
+                    doubted=True,
+                    audit_in=self._audit_after if self._counters else None,
+                )
                 return Settled(again, cancel_again=True)
             case Ended() if intent.kind == "cancel_twin":
                 return Settled(self.audited(case, intent_id=intent.intent_id, once_more=True))
-            case Ended():
-                entry = next(entry for entry in case.entries if entry.booking == intent.booking)
-                change = change_for(entry, live=False)
+            case Ended(effective):
+                change = change_for(case.entry(intent.booking, intent.part), live=False)
+                if not effective:
+                    return Settled(self._accepted(case, intent, change))
                 return Settled(self._written(case, intent, "cancel", change))
-            case Written(vendor_id, live):
-                change = self._change(case, intent, vendor_id, live)
+            case Written(vendor_id, live, effective, spec):
+                change = self._change(case, intent, vendor_id, live, spec)
+                if not effective:
+                    return Settled(self._accepted(case, intent, change))
                 if live:
                     return Settled(self._written(case, intent, intent.kind, change))
                 return Settled(
@@ -170,18 +186,37 @@ class Doubts:
             change,
             intent_id=intent.intent_id,
             intent_outcome="found",
-            audit_in=self._audit_after if operation != "cancel" else None,
+            # A cancel that arrives twice does harm only where each books an entry of its own.
+            audit_in=self._audit_after if operation != "cancel" or self._counters else None,
             due_in=0.0,
+            # Decide says when all is done, and then Genesys hears of it.
+            more=intent.kind == "cancel_for_change" or self._target.hris.capabilities.entry_per_day,
         )
 
-    def _change(self, case: Case, intent: Intent, vendor_id: str, live: bool) -> EntryChange:
-        assert intent.spec is not None
-        type_ = self._target.rules.types.get(intent.spec.type_id)
+    def _accepted(self, case: Case, intent: Intent, change: EntryChange) -> Outcome:
+        return self._outcomes.accepted(
+            case,
+            change,
+            intent_id=intent.intent_id,
+            how="found",
+            seconds=next_reading(self._target.hris.capabilities),
+        )
+
+    @property
+    def _counters(self) -> bool:
+        return self._target.hris.capabilities.cancel_mode is CancelMode.COUNTER_ENTRY
+
+    def _change(
+        self, case: Case, intent: Intent, vendor_id: str, live: bool, spec: EntrySpec | None
+    ) -> EntryChange:
+        spec = spec or intent.spec
+        assert spec is not None
+        type_ = self._target.rules.types.get(spec.type_id)
         return EntryChange(
             booking=intent.booking,
             part=intent.part,
             target=case.target,
-            spec=intent.spec,
+            spec=spec,
             unit=type_.unit.value if type_ else "",
             vendor_id=vendor_id,
             live=live,
@@ -191,12 +226,16 @@ class Doubts:
         """Live records with a mark of this request that are not in any of its id chains."""
         chains = {vendor_id for entry in case.entries for vendor_id in entry.chain}
         announced = await self._lanes.announced(case.request_pk)
-        specs = [*(entry.spec for entry in case.entries), *(spec for _, spec in announced)]
+        specs = [*(entry.spec for entry in case.entries), *(spec for _, _, spec in announced)]
         days = [day.date for spec in specs for day in spec.days]
         if not days:
             return []
-        bookings = {*range(1, case.booking + 1), *(booking for booking, _ in announced)}
-        markers = {self._key(case, number).marker for number in bookings}
+        names = {
+            *((number, 1) for number in range(1, case.booking + 1)),
+            *((entry.booking, entry.part) for entry in case.entries),
+            *((booking, part) for booking, part, _ in announced),
+        }
+        markers = {self._key(case, booking, part).marker for booking, part in names}
         found = await self._target.ask(
             "find",
             lambda: self._target.hris.find(
@@ -210,7 +249,7 @@ class Doubts:
         ]
 
     def audited(self, case: Case, *, intent_id: UUID | None = None, once_more: bool = False) -> Outcome:
-        """The audit is done; `once_more` looks again at once, for a second twin.
+        """The audit is done; `once_more` looks again soon, for a second twin.
 
         What waited for a decision gets one; what was settled, held or failed stays as it is.
         """
@@ -224,8 +263,9 @@ class Doubts:
             writes=case.writes + (intent_id is not None),
             look_first=case.look_first,
             doubted=False,
-            due_in=0.0 if undecided or once_more else None,
-            audit_in=0.0 if once_more else -1.0,
+            due_in=0.0 if undecided else None,
+            # Not before a search is sure to show the cancel: a counter entry would be booked once more.
+            audit_in=self._target.hris.capabilities.read_lag if once_more else -1.0,
             keep=not undecided,
             intent_id=intent_id,
             intent_outcome="written" if intent_id else None,
@@ -248,8 +288,8 @@ class Doubts:
             keep=True,
         )
 
-    def _key(self, case: Case, booking: int) -> EntryKey:
-        return EntryKey(self._target.rules.deployment, case.org, case.view.request_id, booking)
+    def _key(self, case: Case, booking: int, part: int = 1) -> EntryKey:
+        return EntryKey(self._target.rules.deployment, case.org, case.view.request_id, booking, part)
 
 
 def _range(intent: Intent, known: list[KnownRecord]) -> tuple[date, date]:

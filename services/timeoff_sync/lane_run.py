@@ -13,6 +13,7 @@ import asyncpg
 
 from timeoff.errors import (
     AuthFailed,
+    Conflict,
     Forbidden,
     GenesysError,
     HrisError,
@@ -28,10 +29,12 @@ from timeoff.runtime import failpoints
 from timeoff.telemetry.logs import get_logger
 from timeoff.vocabulary import Day, EntrySpec
 from timeoff_sync import metrics
-from timeoff_sync.decide import (
+from timeoff_sync.decide import decide
+from timeoff_sync.decisions import (
     Adopt,
     Cancel,
     Decision,
+    Effective,
     Gone,
     Hold,
     Insert,
@@ -39,7 +42,7 @@ from timeoff_sync.decide import (
     Nothing,
     Update,
     Wait,
-    decide,
+    Write,
 )
 from timeoff_sync.lane_writer import SEND_WITHIN, LaneBlocked, LaneWriter, Tools
 from timeoff_sync.outcomes import change_for, change_of_found
@@ -124,19 +127,24 @@ class LaneRun(LaneWriter):
         match decision:
             case Nothing(reason, ours, detail):
                 self._pending.append(outcomes.settled(case, reason, ours=ours, detail=detail))
-            case Wait(reason):
-                self._pending.append(outcomes.waiting(case, reason))
+            case Wait(reason, seconds):
+                self._pending.append(outcomes.waiting(case, reason, seconds))
             case Hold(reason, detail):
                 log.warning("request.held", reason=reason, **self._ids(case))
                 self._pending.append(outcomes.held(case, reason, detail))
-            case Adopt(found, spec, booking):
-                change = change_of_found(found, spec, booking, self.tools.target.name)
+            case Adopt(found, spec, booking, part, more):
+                change = change_of_found(found, spec, booking, self.tools.target.name, part)
                 log.info("request.applied", operation="adopt", vendor_id=found.vendor_id, **self._ids(case))
-                self._pending.append(outcomes.booked(case, "adopt", change))
-            case Gone(entry, _):
+                self._pending.append(outcomes.booked(case, "adopt", change, more=more))
+            case Gone(entry, _, more):
                 change = change_for(entry, live=False)
-                self._pending.append(outcomes.booked(case, "gone", change))
-            case Insert(spec, _) | Update(_, spec) if not writing:
+                self._pending.append(outcomes.booked(case, "gone", change, more=more))
+            case Effective(entry):
+                # Decide once more at once: what is wanted may have moved on while it took effect.
+                log.info("request.effective", vendor_id=entry.vendor_id, **self._ids(case))
+                change = change_for(entry, live=entry.live)
+                self._pending.append(outcomes.booked(case, "effective", change, due_in=0.0))
+            case Insert(spec) | Update(_, spec) if not writing:
                 self._pending.append(outcomes.planned(case, type(decision).__name__.lower(), spec))
             case Cancel() if not writing:
                 self._pending.append(outcomes.planned(case, "cancel", None))
@@ -151,7 +159,7 @@ class LaneRun(LaneWriter):
 
     # -- one write -----------------------------------------------------------------------------------
 
-    async def _write(self, case: Case, decision: Insert | Update | Cancel) -> None:
+    async def _write(self, case: Case, decision: Write) -> None:
         tools = self.tools
         timeout = tools.target.hris.capabilities.call_timeout + SEND_WITHIN
         item = self._announcement(case, decision, timeout)
@@ -164,21 +172,16 @@ class LaneRun(LaneWriter):
         if failpoints.armed:
             await failpoints.hit("sync.after-call")
         self._note("answer", {"vendor_id": answer.vendor_id, "lost": list(answer.lost)}, item, case)
-        if not answer.effective:
-            self._pending.append(
-                tools.outcomes.held(
-                    case,
-                    "not_yet_effective",
-                    {"hris": {"id": answer.vendor_id}},
-                    intent_id=self._intent_id(item),
-                    intent_outcome="written",
-                    entry=self._not_yet(case, item, answer.vendor_id),
-                )
-            )
-            return
         if failpoints.armed:
             await failpoints.hit("sync.before-outcome")
-        self._booked(case, item, answer.vendor_id)
+        if not answer.effective:
+            self._accepted(case, item, answer.vendor_id)
+            return
+        self._booked(case, item, answer.vendor_id, more=decision.more)
+        if decision.more:
+            await self._flush()
+            if failpoints.armed:
+                await failpoints.hit("sync.between-steps")
 
     # -- when it does not go well --------------------------------------------------------------------
 
@@ -202,6 +205,9 @@ class LaneRun(LaneWriter):
             case _ if case.doubted and case.attempts < MOST_REPEATS and tools.protections.find:
                 # A repeat that is refused may be refused because the first try took place after all.
                 await self._in_doubt(case, item)
+            case Conflict() if item.kind == "insert" and not case.look_first:
+                # With what? A record of ours that the ledger lost is adopted; leave of others is shown.
+                self._pending.append(tools.outcomes.look_again(case, intent_id=self._intent_id(item)))
             case _:
                 self._pending.append(tools.outcomes.refused(case, error, intent_id=self._intent_id(item)))
 
@@ -270,10 +276,11 @@ class LaneRun(LaneWriter):
         if intent.kind == "cancel_twin":
             await self._cancel_twin(case, intent.vendor_id or "", intent.previous)
             return
-        entry = next((entry for entry in case.entries if entry.booking == intent.booking), None)
-        if entry is not None:
-            await self._write(case, Cancel(entry, "completing a cancel"))
-            await self._flush()
+        change = intent.kind == "cancel_for_change"
+        entry = case.entry(intent.booking, intent.part)
+        # What is wanted is decided when it is done.
+        await self._write(case, Cancel(entry, "completing a cancel", for_change=change, more=True))
+        await self._flush()
 
     async def _guarded_audit(self, case: Case) -> None:
         """An audit that cannot look tries again later; what the request is stays as it is."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 from timeoff.errors import (
@@ -23,13 +23,10 @@ from timeoff.ledger.rows import Case
 from timeoff.ledger.steps import Announcement, EntryChange, Evidence, Outcome, Step, Steps
 from timeoff.runtime import failpoints
 from timeoff.telemetry.logs import get_logger
-from timeoff.vocabulary import EntryKey, EntryStatus
+from timeoff.vocabulary import EntryKey
 from timeoff_sync import metrics
-from timeoff_sync.decide import (
-    Cancel,
-    Insert,
-    Update,
-)
+from timeoff_sync.decide import next_reading
+from timeoff_sync.decisions import Cancel, Insert, Update, Write
 from timeoff_sync.doubts import Doubts
 from timeoff_sync.hand_marks import HandMarks
 from timeoff_sync.outcomes import Outcomes, change_for
@@ -100,14 +97,16 @@ class LaneWriter:
             log.exception("adapter.failed", error=type(error).__name__, **self._ids(case))
             return OutcomeUnknown(type(error).__name__)
 
-    def _announcement(self, case: Case, decision: Insert | Update | Cancel, timeout: float) -> Announcement:
+    def _announcement(self, case: Case, decision: Write, timeout: float) -> Announcement:
         entry = None if isinstance(decision, Insert) else decision.entry
+        of = decision if isinstance(decision, Insert) else decision.entry
         return Announcement(
             intent_id=uuid4(),
             request_pk=case.request_pk,
             revision=case.revision,
-            kind=type(decision).__name__.lower(),
-            booking=decision.booking if isinstance(decision, Insert) else decision.entry.booking,
+            kind=_kind(decision),
+            booking=of.booking,
+            part=of.part,
             write_no=case.writes + 1,
             timeout=timeout,
             spec=None if isinstance(decision, Cancel) else decision.spec,
@@ -124,11 +123,11 @@ class LaneWriter:
             self.tools.writing.stale()
             raise LaneBlocked(0.05)
 
-    async def _call(self, case: Case, item: Announcement, decision: Insert | Update | Cancel) -> Written:
+    async def _call(self, case: Case, item: Announcement, decision: Write) -> Written:
         target = self.tools.target
-        key = self._key(case, item.booking)
+        key = self._key(case, item.booking, item.part)
         match decision:
-            case Insert(spec, _):
+            case Insert(spec):
                 type_ = target.rules.types[spec.type_id]
                 return await target.call(
                     "insert", lambda: target.hris.insert(key, item.write_no, spec, type_)
@@ -142,33 +141,41 @@ class LaneWriter:
             case Cancel(entry, reason):
                 return await target.call("cancel", lambda: target.hris.cancel(key, entry.vendor_id, reason))
 
-    def _booked(self, case: Case, item: Announcement, vendor_id: str, how: str = "written") -> None:
+    def _booked(self, case: Case, item: Announcement, vendor_id: str, *, more: bool) -> None:
         """The write took place."""
-        operation = "cancel" if item.kind.startswith("cancel") else item.kind
+        operation, how = operation_of(item.kind), "written"
         outcome = self.tools.outcomes.booked(
             case,
             operation,
             self._change(case, item, vendor_id),
             intent_id=self._intent_id(item),
             intent_outcome=how if self._intent_id(item) else None,
+            more=more,
         )
         self._pending.append(outcome)
         log.info("request.applied", operation=operation, vendor_id=vendor_id, how=how, **self._ids(case))
 
-    def _not_yet(self, case: Case, item: Announcement, vendor_id: str) -> EntryChange | None:
-        """The HRIS accepted the write and shows it later: until then the ledger claims no more than that."""
-        if item.kind == "cancel":
-            return None
-        change = self._change(case, item, vendor_id)
-        return replace(change, spec=replace(change.spec, status=EntryStatus.REQUESTED))
+    def _accepted(self, case: Case, item: Announcement, vendor_id: str) -> None:
+        """The HRIS accepted the write and shows it later."""
+        outcome = self.tools.outcomes.accepted(
+            case,
+            self._change(case, item, vendor_id),
+            intent_id=self._intent_id(item),
+            how="accepted",
+            seconds=next_reading(self.tools.target.rules.capabilities),
+        )
+        self._pending.append(outcome)
+        log.info(
+            "request.accepted", operation=operation_of(item.kind), vendor_id=vendor_id, **self._ids(case)
+        )
 
     def _change(self, case: Case, item: Announcement, vendor_id: str) -> EntryChange:
-        if item.kind == "cancel":
-            entry = next(entry for entry in case.entries if entry.booking == item.booking)
-            return change_for(entry, live=False)
+        if operation_of(item.kind) == "cancel":
+            return change_for(case.entry(item.booking, item.part), live=False)
         assert item.spec is not None
         return EntryChange(
             booking=item.booking,
+            part=item.part,
             target=self.tools.target.name,
             spec=item.spec,
             unit=self.tools.target.rules.types[item.spec.type_id].unit.value,
@@ -216,8 +223,8 @@ class LaneWriter:
     def _intent_id(self, item: Announcement) -> UUID | None:
         return item.intent_id if self.tools.protections.intent else None
 
-    def _key(self, case: Case, booking: int) -> EntryKey:
-        return EntryKey(self.tools.target.rules.deployment, case.org, case.view.request_id, booking)
+    def _key(self, case: Case, booking: int, part: int = 1) -> EntryKey:
+        return EntryKey(self.tools.target.rules.deployment, case.org, case.view.request_id, booking, part)
 
     def _ids(self, case: Case) -> dict[str, object]:
         return {
@@ -227,3 +234,15 @@ class LaneWriter:
             "attempt": case.attempts,
             "version": case.view.version,
         }
+
+
+def _kind(decision: Write) -> str:
+    """The intent's kind: a cancel that makes way for something else is told apart from a removal."""
+    if isinstance(decision, Cancel) and decision.for_change:
+        return "cancel_for_change"
+    return type(decision).__name__.lower()
+
+
+def operation_of(kind: str) -> str:
+    """What an intent of that kind does to an entry: insert, update or cancel."""
+    return "cancel" if kind.startswith("cancel") else kind

@@ -22,7 +22,7 @@ from timeoff.ledger.database import CONNECTION_TROUBLE
 from timeoff.ledger.links import AgentLink, LinkStore, TypeLink, WaitingForType
 from timeoff.settings.model import Settings
 from timeoff.telemetry.logs import get_logger
-from timeoff_sync.decide import Rules, TypeChoice
+from timeoff_sync.decisions import Rules, TypeChoice
 from timeoff_sync.target import Target, configured_type
 from timeoff_sync.writing import Writing, until
 

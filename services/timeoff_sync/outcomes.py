@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -54,8 +54,8 @@ ADVICE: Mapping[str, str] = {
     "begun": "the HRIS refuses to change leave that has begun: change it there by hand",
     "employee_unknown": "the HRIS does not know the employee: check the link, then retry",
     "type_unknown": "the HRIS does not know the type: check the mapping, then retry",
-    "update_unsupported": "this HRIS cannot change an entry: change it there by hand",
-    "cancel_unsupported": "this HRIS cannot cancel an entry: cancel it there by hand",
+    "update_unsupported": "this HRIS cannot change an entry: make it say what is wanted by hand, then retry",
+    "cancel_unsupported": "this HRIS cannot cancel an entry: cancel it there by hand, then retry",
     "status_unsupported": "this HRIS does not take entries in this status: book by hand",
     "rejected": "the HRIS refused: see its words, correct the request, then retry",
     "conflict": "the HRIS reports a conflict with other leave: correct one side, then retry",
@@ -66,13 +66,11 @@ ADVICE: Mapping[str, str] = {
     "rule_skips_booked": "the rule skips a request that is booked: cancel it by hand, or change the rule",
     "twin_not_cancelled": "a second record of this leave stands in the HRIS: cancel it by hand, then retry",
     "internal_error": "a fault in this software or an adapter: report it with the log line, then retry",
-    "not_yet_effective": "the HRIS accepted the write but it is not in effect: look there, then retry",
+    "not_yet_effective": "the HRIS accepted the write, but it took no effect in time: look there, then retry",
 }
 
 #: A vendor's Retry-After counts up to so many seconds.
 LONGEST_RETRY_AFTER = 86_400.0
-#: A request whose link moved looks again so soon whether it is in its new lane.
-MOVE_SECONDS = 2.0
 #: So many tries without success, and the next one looks before it writes.
 LONG_TRIED = 4
 
@@ -118,10 +116,14 @@ class Outcomes:
             writes=case.writes,
             look_first=not ours or (case.look_first and not case.entries),
             doubted=case.doubted,
+            # After a doubt, or the last of several steps, Genesys has not heard yet that all is done.
+            report=self._report(case, IntegrationStatus.AUTOMATICALLY_COMPLETE)
+            if reason == "in_step" and case.writes
+            else None,
         )
 
-    def waiting(self, case: Case, reason: str) -> Outcome:
-        """Nothing yet. A move to another lane comes from a periodic pass, which looks at what is due."""
+    def waiting(self, case: Case, reason: str, seconds: float | None = None) -> Outcome:
+        """Nothing yet; looked at again after `seconds`, or when something changes."""
         return Outcome(
             request_pk=case.request_pk,
             revision=case.revision,
@@ -129,7 +131,7 @@ class Outcomes:
             reason=reason,
             booking=case.booking,
             writes=case.writes,
-            due_in=MOVE_SECONDS if reason == "link_moved" else None,
+            due_in=seconds,
             look_first=case.look_first,
             doubted=case.doubted,
         )
@@ -248,22 +250,25 @@ class Outcomes:
         intent_outcome: str | None = None,
         audit_in: float | None = None,
         due_in: float | None = None,
+        more: bool = False,
     ) -> Outcome:
-        """An entry was written, cancelled or adopted."""
+        """An entry was written, cancelled, adopted or took effect. `more`: the next step follows at once."""
         return Outcome(
             request_pk=case.request_pk,
             revision=case.revision,
-            state="settled",
+            state="open" if more else "settled",
             reason=operation,
             booking=entry.booking,
             writes=case.writes + (operation in ("insert", "update", "cancel")),
-            due_in=due_in,
+            due_in=0.0 if more else due_in,
+            # What is adopted part by part is compared part by part.
+            look_first=more and operation == "adopt",
             audit_in=audit_in,
             intent_id=intent_id,
             intent_outcome=intent_outcome or ("written" if intent_id else None),
             result_id=entry.vendor_id,
             entry=entry,
-            report=self._report(case, IntegrationStatus.AUTOMATICALLY_COMPLETE),
+            report=None if more else self._report(case, IntegrationStatus.AUTOMATICALLY_COMPLETE),
             event=self._event(
                 case,
                 APPLIED,
@@ -271,12 +276,31 @@ class Outcomes:
                 {
                     "operation": operation,
                     "booking": entry.booking,
+                    "part": entry.part,
                     "vendor_id": entry.vendor_id,
                     "live": entry.live,
                     "days": {day.date.isoformat(): day.minutes for day in entry.spec.days},
                     "type_id": entry.spec.type_id,
                 },
             ),
+        )
+
+    def accepted(
+        self, case: Case, entry: EntryChange, *, intent_id: UUID | None, how: str, seconds: float
+    ) -> Outcome:
+        """The HRIS has accepted the write and shows it later: read again after `seconds`, tell nobody yet."""
+        return Outcome(
+            request_pk=case.request_pk,
+            revision=case.revision,
+            state="waiting",
+            reason="not_yet_effective",
+            booking=entry.booking,
+            writes=case.writes + 1,
+            due_in=seconds,
+            intent_id=intent_id,
+            intent_outcome=how if intent_id else None,
+            result_id=entry.vendor_id,
+            entry=replace(entry, effective=False),
         )
 
     def again(
@@ -304,6 +328,22 @@ class Outcomes:
             look_first=look_first,
             intent_id=intent_id,
             intent_outcome=outcome,
+        )
+
+    def look_again(self, case: Case, *, intent_id: UUID | None) -> Outcome:
+        """The HRIS refused because of what it holds already: compare with that, then decide again."""
+        return Outcome(
+            request_pk=case.request_pk,
+            revision=case.revision,
+            state="open",
+            reason="conflict",
+            booking=case.booking,
+            writes=case.writes + 1,
+            attempts=case.attempts + 1,
+            due_in=0.0,
+            look_first=True,
+            intent_id=intent_id,
+            intent_outcome="refused" if intent_id else None,
         )
 
     def _report(self, case: Case, status: IntegrationStatus) -> str | None:
@@ -354,10 +394,13 @@ def change_for(
     )
 
 
-def change_of_found(found: HrisEntry, spec: EntrySpec, booking: int, target: str) -> EntryChange:
+def change_of_found(
+    found: HrisEntry, spec: EntrySpec, booking: int, target: str, part: int = 1
+) -> EntryChange:
     """An adopted record."""
     return EntryChange(
         booking=booking,
+        part=part,
         target=target,
         spec=spec,
         unit=found.unit.value,

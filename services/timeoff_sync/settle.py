@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from timeoff.hris import units
-from timeoff.hris.port import Capabilities, HrisEntry, TimeOffType, UpdateMode
+from timeoff.hris.port import CancelMode, Capabilities, ExternalKey, HrisEntry, TimeOffType, UpdateMode
 from timeoff.ledger.rows import Intent
-from timeoff.vocabulary import EntryStatus
+from timeoff.vocabulary import EntrySpec, EntryStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,16 @@ class PastLook:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The write took place; this is the record's id now. `live` False: it was ended since, by others."""
+    """The write took place; this is the record's id now.
+
+    `live` False: it was ended since, by others. `effective` False: accepted, and not in effect yet. `spec`:
+    what arrived is an earlier try under the same key, and this is what that one said.
+    """
 
     vendor_id: str
     live: bool = True
+    effective: bool = True
+    spec: EntrySpec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,9 @@ class NotWritten:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A cancel is done: the record is no longer live."""
+    """A cancel is done: the record is no longer live, or (`effective` False) soon will not be."""
+
+    effective: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +78,7 @@ class LookAgain:
 class Unsettled:
     """Looking did not settle it; a person must."""
 
-    why: Literal["cannot_see", "several", "no_known_record", "predecessor_gone"]
+    why: Literal["cannot_see", "several", "changed", "no_known_record", "predecessor_gone"]
 
 
 Settlement = Written | NotWritten | Ended | Again | LookAgain | Unsettled
@@ -86,15 +94,17 @@ def settle(
     capabilities: Capabilities,
     type_: TimeOffType | None,
     patience: Patience,
+    announced: Sequence[EntrySpec] = (),
 ) -> Settlement:
     """What the look that began at `began` and saw `seen` proves, with the `past` ones.
 
-    `known` are ids the ledger holds for this employee, the intent's predecessor included.
+    `known` are ids the ledger holds for this employee, the intent's predecessor included; `announced` is what
+    this intent and earlier ones of the same key were to write.
     """
     proven = any(found.vendor_id in known for found in seen)
     ripe = intent.deadline + timedelta(seconds=capabilities.read_lag)
-    if intent.kind in ("cancel", "cancel_twin"):
-        return _cancel(intent, seen, proven, began, ripe, past, patience)
+    if intent.kind.startswith("cancel"):
+        return _cancel(intent, seen, proven, began, ripe, past, capabilities, patience)
     # Some vendors that replace change a mere status in place: the predecessor may say it all already.
     if intent.kind == "update" and (edited := _edited(intent, seen, type_)) is not None:
         return edited
@@ -103,10 +113,14 @@ def settle(
         if len({found.vendor_id for found in ours}) > 1:
             return Unsettled("several")
         if ours:
-            return Written(ours[0].vendor_id, live=ours[0].live)
+            return _arrived(ours[0], intent, type_, capabilities, announced)
         if intent.kind == "update" and _superseded(intent, seen):
             # Replaced, but by which record? Its own search may lag behind.
             return _on_and_on("predecessor_gone", began, ripe, past, patience)
+    elif (on_its_way := _on_its_way(intent, seen)) is not None:
+        return on_its_way
+    if intent.kind == "insert" and capabilities.external_key is ExternalKey.UNIQUE:
+        return _absent_under_key(began, past, capabilities)
     if began < ripe:
         return _early(began, ripe, past, patience)
     if intent.kind == "insert" and (late := _earlier_try(intent, marker, seen, known, type_)) is not None:
@@ -119,6 +133,24 @@ def _is_this_write(found: HrisEntry, intent: Intent, marker: str, known: frozens
     if found.marker != marker or found.vendor_id in known:
         return False
     return found.revision is None or found.revision == intent.write_no
+
+
+def _arrived(
+    found: HrisEntry,
+    intent: Intent,
+    type_: TimeOffType | None,
+    capabilities: Capabilities,
+    announced: Sequence[EntrySpec],
+) -> Written | Unsettled:
+    """The record of this write, or, where marks carry no number, of an earlier try of the same key."""
+    if not found.live or intent.spec is None or type_ is None or units.says(found, intent.spec, type_):
+        return Written(found.vendor_id, live=found.live)
+    if capabilities.effective_within:
+        return Written(found.vendor_id, effective=False)
+    if found.revision is not None:
+        return Written(found.vendor_id)  # it is this write, and somebody changed it since
+    earlier = next((spec for spec in announced if units.says(found, spec, type_)), None)
+    return Written(found.vendor_id, spec=earlier) if earlier is not None else Unsettled("changed")
 
 
 def _earlier_try(
@@ -146,6 +178,12 @@ def _edited(intent: Intent, seen: Sequence[HrisEntry], type_: TimeOffType | None
     return None
 
 
+def _on_its_way(intent: Intent, seen: Sequence[HrisEntry]) -> Written | None:
+    """A change of the record itself was accepted; one lane, one intent: it is this one."""
+    changing = (found for found in seen if found.vendor_id == intent.vendor_id and found.changing)
+    return next((Written(found.vendor_id, effective=False) for found in changing), None)
+
+
 def _superseded(intent: Intent, seen: Sequence[HrisEntry]) -> bool:
     return any(
         found.vendor_id == intent.vendor_id and found.status is EntryStatus.SUPERSEDED for found in seen
@@ -159,20 +197,34 @@ def _cancel(
     began: datetime,
     ripe: datetime,
     past: Sequence[PastLook],
+    capabilities: Capabilities,
     patience: Patience,
 ) -> Settlement:
     found = next((entry for entry in seen if entry.vendor_id == intent.vendor_id), None)
     if found is not None:
         if not found.live:
             return Ended()
-        return Again() if began >= ripe else _early(began, ripe, past, patience)
+        if found.changing:
+            return Ended(effective=False)
+        if began < ripe:
+            return _early(began, ripe, past, patience)
+        # A counter entry is booked as often as it is asked for: not seen has to be proven, as for an insert.
+        if capabilities.cancel_mode is CancelMode.COUNTER_ENTRY and not _proven_before(past, ripe):
+            return _next(past, patience)
+        return Again()
     if began < ripe:
         return _early(began, ripe, past, patience)
-    # Where cancelling deletes, absence is the proof, if the search can see this employee at all.
-    others = proven and sum(1 for look in past if look.proven and look.at >= ripe) >= 1
-    if others:
+    # Where cancelling deletes, absence is the proof, if the search can see this employee at all; and to
+    # delete again what is gone does no harm.
+    if proven and _proven_before(past, ripe):
         return Ended()
+    if capabilities.cancel_mode is CancelMode.DELETE and past:
+        return Again()
     return _on_and_on("cannot_see", began, ripe, past, patience)
+
+
+def _proven_before(past: Sequence[PastLook], ripe: datetime) -> bool:
+    return any(look.proven and look.at >= ripe for look in past)
 
 
 def _absent(
@@ -191,6 +243,13 @@ def _absent(
     if any(began - look.at >= timedelta(seconds=patience.empty_wait) for look in after):
         return NotWritten()
     return LookAgain(patience.empty_wait)
+
+
+def _absent_under_key(began: datetime, past: Sequence[PastLook], capabilities: Capabilities) -> Settlement:
+    """Not seen for as long as reads lag behind. Should it arrive after all, one of the two is refused."""
+    if any((began - look.at).total_seconds() >= capabilities.read_lag for look in past):
+        return NotWritten()
+    return LookAgain(max(0.05, capabilities.read_lag))
 
 
 def _early(began: datetime, ripe: datetime, past: Sequence[PastLook], patience: Patience) -> LookAgain:

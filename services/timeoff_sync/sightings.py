@@ -11,7 +11,7 @@ from timeoff.hris.port import HrisEntry
 from timeoff.ledger.lanes import Lanes
 from timeoff.ledger.rows import Case
 from timeoff.vocabulary import EntryKey
-from timeoff_sync.decide import Look, Sighting
+from timeoff_sync.decisions import Look, Sighting
 from timeoff_sync.target import Target
 
 #: From so many first sights on, a listing of everybody costs less than a search for each.

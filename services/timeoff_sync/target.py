@@ -13,7 +13,7 @@ from timeoff.hris.port import Hris, TimeOffType
 from timeoff.settings.model import Settings, TypeSettings
 from timeoff.telemetry.logs import get_logger
 from timeoff_sync import metrics
-from timeoff_sync.decide import Rules
+from timeoff_sync.decisions import Rules
 
 Answer = TypeVar("Answer")
 

@@ -21,7 +21,7 @@ from timeoff.ledger.intake import IntakeStore
 from timeoff.ledger.links import AgentLink
 from timeoff.ledger.steps import Brake, Steps
 from timeoff.settings.model import SyncSettings
-from timeoff_sync.decide import Rules, TypeChoice
+from timeoff_sync.decisions import Rules, TypeChoice
 from timeoff_sync.doubts import Doubts
 from timeoff_sync.intake import Intake, IntakeNames
 from timeoff_sync.lane_run import Tools

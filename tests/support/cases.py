@@ -22,7 +22,7 @@ from timeoff.hris.port import (
 )
 from timeoff.ledger.rows import Case, Entry, Intent, RequestView
 from timeoff.vocabulary import Day, EntryKey, EntrySpec, EntryStatus, ObservationSource
-from timeoff_sync.decide import Rules, TypeChoice
+from timeoff_sync.decisions import Rules, TypeChoice
 
 #: Modification of version 1; everything else is counted from here.
 AT = datetime(2027, 3, 1, 9, 0, tzinfo=UTC)

@@ -11,7 +11,8 @@ from timeoff.errors import SettingsError
 from timeoff.ledger.links import AgentLink, TypeLink, WaitingForType
 from timeoff.rules import Asked, Change, Ruling, Skip, load_rule
 from timeoff.settings.model import GenesysSettings, Settings, TypeSettings
-from timeoff_sync.decide import Cancel, Hold, Insert, Nothing, TypeChoice, decide
+from timeoff_sync.decide import decide
+from timeoff_sync.decisions import Cancel, Hold, Insert, Nothing, TypeChoice
 from timeoff_sync.links import choices, has_type, link_agent
 
 # -- agents -----------------------------------------------------------------------------------------------

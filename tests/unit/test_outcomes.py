@@ -11,10 +11,12 @@ import pytest
 from tests.support.cases import MONDAY, TUESDAY, case, content, days, entry, record, spec, view
 
 import timeoff.days
+import timeoff_sync.bookings
 import timeoff_sync.decide
 import timeoff_sync.lane_run
 import timeoff_sync.links
 import timeoff_sync.outcomes
+import timeoff_sync.wanted
 from timeoff.errors import (
     AlreadyBegun,
     Conflict,
@@ -47,12 +49,18 @@ def event_of(outcome: Outcome) -> tuple[str, str, str]:
 
 
 def test_nothing_to_do_says_why_and_tells_nobody() -> None:
-    settled = OUTCOMES.settled(CASE, "in_step")
-    assert (settled.state, settled.reason) == ("settled", "in_step")
+    settled = OUTCOMES.settled(CASE, "not_exported")
+    assert (settled.state, settled.reason) == ("settled", "not_exported")
     assert settled.due_in is None
     assert settled.event is None
     assert settled.report is None
     assert (settled.booking, settled.writes, settled.attempts) == (2, 3, 0)
+
+
+def test_genesys_hears_that_all_is_done_when_the_last_step_has_left_nothing_to_do() -> None:
+    """Steps and settled doubts say nothing themselves; whoever finds both sides equal does."""
+    assert OUTCOMES.settled(CASE, "in_step").report == "AutomaticallyComplete"
+    assert OUTCOMES.settled(replace(CASE, writes=0), "in_step").report is None
 
 
 def test_what_is_not_ours_is_told_apart_with_its_reason() -> None:
@@ -159,10 +167,12 @@ def test_every_reason_to_hold_or_fail_comes_with_what_to_do() -> None:
     reasons = {f"{state}_in_hris" for state in ("changed", "cancelled", "denied", "replaced", "lost")}
     for module in (
         timeoff.days,
+        timeoff_sync.bookings,
         timeoff_sync.decide,
         timeoff_sync.lane_run,
         timeoff_sync.links,
         timeoff_sync.outcomes,
+        timeoff_sync.wanted,
     ):
         for call in ast.walk(ast.parse(Path(str(module.__file__)).read_text())):
             if not isinstance(call, ast.Call):

@@ -11,7 +11,8 @@ from timeoff.errors import SettingsError
 from timeoff.ledger.rows import spec_from_json, spec_to_json
 from timeoff.rules import Asked, Change, Ruling, Skip, load_rule
 from timeoff.settings.load import load
-from timeoff_sync.decide import Hold, Insert, Nothing, decide
+from timeoff_sync.decide import decide
+from timeoff_sync.decisions import Hold, Insert, Nothing
 
 
 def skip_all(asked: Asked) -> Ruling:

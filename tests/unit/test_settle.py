@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,11 +19,12 @@ from tests.support.cases import (
     intent,
     key,
     record,
+    spec,
 )
 
-from timeoff.hris.port import HrisEntry, TimeOffType, UpdateMode
+from timeoff.hris.port import CancelMode, ExternalKey, HrisEntry, TimeOffType, UpdateMode
 from timeoff.ledger.rows import Intent
-from timeoff.vocabulary import EntryStatus
+from timeoff.vocabulary import EntrySpec, EntryStatus
 from timeoff_sync.settle import (
     Again,
     Ended,
@@ -57,6 +58,8 @@ def looked(
     known: frozenset[str] = KNOWN,
     mode: UpdateMode = UpdateMode.REPLACE_NEW_ID,
     type_: TimeOffType | None = VACATION,
+    announced: Sequence[EntrySpec] = (),
+    capabilities: Mapping[str, Any] | None = None,
     **patience: Any,
 ) -> Settlement:
     return settle(
@@ -66,9 +69,10 @@ def looked(
         known,
         began,
         past,
-        replace(CAPABILITIES, update_mode=mode),
+        replace(CAPABILITIES, **({"update_mode": mode} | dict(capabilities or {}))),
         type_,
         replace(PATIENCE, **patience),
+        announced,
     )
 
 
@@ -257,7 +261,7 @@ def test_without_the_type_an_edit_is_not_recognised() -> None:
 
 # -- cancel -----------------------------------------------------------------------------------------------
 
-CANCELS = pytest.mark.parametrize("kind", ["cancel", "cancel_twin"])
+CANCELS = pytest.mark.parametrize("kind", ["cancel", "cancel_twin", "cancel_for_change"])
 
 
 @CANCELS
@@ -293,6 +297,83 @@ def test_absence_is_no_proof_where_the_search_shows_nothing_known(kind: str) -> 
 def test_absence_before_the_deadline_is_no_proof(kind: str) -> None:
     assert isinstance(looked(intent(kind), OTHER, began=after(19), past=[proven(after(18))]), LookAgain)
     assert isinstance(looked(intent(kind), OTHER, past=[proven(after(18))]), LookAgain)
+
+
+def test_a_counter_entry_is_not_booked_again_on_one_look() -> None:
+    """Two of them would give the employee more than was taken."""
+    counters = {"cancel_mode": CancelMode.COUNTER_ENTRY}
+    live = record()
+    assert isinstance(looked(intent("cancel"), live, capabilities=counters), LookAgain)
+    early = [proven(after(18))]
+    assert isinstance(looked(intent("cancel"), live, past=early, capabilities=counters), LookAgain)
+    assert looked(intent("cancel"), live, past=[proven()], capabilities=counters) == Again()
+    ended = record(status=EntryStatus.CANCELLED)
+    assert looked(intent("cancel"), ended, capabilities=counters) == Ended()
+
+
+def test_a_delete_is_completed_forward_where_absence_cannot_be_proven() -> None:
+    """To delete what is gone does no harm, and its answer is clear."""
+    deletes = {"cancel_mode": CancelMode.DELETE}
+    assert isinstance(looked(intent("cancel"), capabilities=deletes), LookAgain)
+    assert looked(intent("cancel"), past=[empty()], began=after(30), capabilities=deletes) == Again()
+
+
+# -- keys that the vendor guards --------------------------------------------------------------------------
+
+GUARDED = {"external_key": ExternalKey.UNIQUE}
+
+
+def test_an_insert_under_a_guarded_key_is_repeated_when_reads_have_caught_up() -> None:
+    """Whichever arrives second is refused: one record, whatever is late; no deadline has to pass."""
+    assert looked(intent(), began=after(1), capabilities=GUARDED) == LookAgain(5.0)
+    past = [empty(after(1))]
+    assert looked(intent(), began=after(5), past=past, capabilities=GUARDED) == LookAgain(5.0)
+    assert looked(intent(), began=after(6), past=past, capabilities=GUARDED) == NotWritten()
+    assert looked(intent(), OTHER, began=after(6), past=past, capabilities=GUARDED) == NotWritten()
+    assert looked(intent(), replace(OURS, revision=None), capabilities=GUARDED) == Written("900")
+
+
+@pytest.mark.parametrize("mode", [ExternalKey.SEARCHABLE, ExternalKey.UPSERT, ExternalKey.NONE])
+def test_a_key_that_guards_nothing_shortens_nothing(mode: ExternalKey) -> None:
+    """A late upsert would write its old days over the new ones."""
+    assert isinstance(looked(intent(), began=after(1), capabilities={"external_key": mode}), LookAgain)
+
+
+def test_an_update_under_a_guarded_key_takes_two_looks_like_any_other() -> None:
+    in_place = GUARDED | {"update_mode": UpdateMode.IN_PLACE}
+    assert isinstance(looked(intent("update"), PREDECESSOR, capabilities=in_place), LookAgain)
+
+
+def test_an_earlier_try_that_arrived_under_the_key_is_taken_for_what_it_says() -> None:
+    """The request changed between two tries: the ledger must not believe that the HRIS shows the second."""
+    old = spec(days=intent("update").previous.days)  # type: ignore[union-attr]
+    arrived = record("900", {MONDAY: "4"}, marker=MARKER)
+    seen = looked(intent(), arrived, announced=[old, spec()], capabilities=GUARDED)
+    assert seen == Written("900", spec=old)
+    assert looked(intent(), arrived, announced=[spec()], capabilities=GUARDED) == Unsettled("changed")
+
+
+# -- accepted, in effect later ----------------------------------------------------------------------------
+
+LATER = {"effective_within": 600.0}
+
+
+def test_a_record_that_is_on_its_way_was_accepted() -> None:
+    requested = replace(OURS, status=EntryStatus.REQUESTED)
+    assert looked(intent(), requested, capabilities=LATER) == Written("900", effective=False)
+    assert looked(intent(), OURS, capabilities=LATER) == Written("900")
+    assert looked(intent(), requested, capabilities={}) == Written("900"), "by its number it is this write"
+
+
+def test_a_record_whose_change_was_accepted_is_not_changed_again() -> None:
+    in_place = LATER | {"update_mode": UpdateMode.IN_PLACE}
+    changing = replace(PREDECESSOR, changing=True)
+    assert looked(intent("update"), changing, capabilities=in_place) == Written("700", effective=False)
+
+
+@CANCELS
+def test_a_record_whose_cancel_was_accepted_is_not_cancelled_again(kind: str) -> None:
+    assert looked(intent(kind), record(changing=True), capabilities=LATER) == Ended(effective=False)
 
 
 # -- waiting ----------------------------------------------------------------------------------------------

@@ -1,109 +1,33 @@
-"""Opening the ledger's database: pool, named SQL, migrations.
-
-SQL stands in `queries/*.sql`, one file per subject, and is called by name. Migrations are numbered files in
-`migrations/`, applied in order under an advisory lock, forward only.
-"""
+"""The ledger's database: its pool, its named SQL and its migrations (see `timeoff.database`)."""
 
 from __future__ import annotations
 
-import functools
-from importlib import resources
 from types import SimpleNamespace
 from typing import Any, Final
 
-import aiosql
 import asyncpg
 from pydantic_core import to_json
 
-from timeoff.errors import TimeoffError, Unreachable
+from timeoff import database
+from timeoff.database import CONNECTION_TROUBLE, REFUSED
 
 SCHEMA: Final = "ledger"
-_MIGRATION_LOCK: Final = 7_305_881_204_117
-
-#: Statements are few, large and all by key. A plan kept from when the tables were empty would read them whole
-#: for as long as the connection lives; making a new one costs less than a millisecond for each batch.
-_PLANNING: Final = {"jit": "off", "plan_cache_mode": "force_custom_plan", "random_page_cost": "1.1"}
-
-#: What asyncpg raises when the server is away or goes away: the transaction as a whole may be tried again.
-CONNECTION_TROUBLE: Final = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.OperatorInterventionError,  # shutdown, crash recovery, starting up
-    asyncpg.InsufficientResourcesError,
-    asyncpg.TransactionRollbackError,  # deadlock
-    OSError,
-)
-
-#: What the server raises for values that it does not take: the next try will be refused as well.
-REFUSED: Final = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+_LEDGER: Final = database.Schema(SCHEMA, "timeoff.ledger", 7_305_881_204_117)
 
 
-@functools.cache
 def sql() -> SimpleNamespace:
     """All named statements as text: `sql().claim_lanes`."""
-    folder = resources.files("timeoff.ledger").joinpath("queries")
-    found: dict[str, str] = {}
-    for file in sorted(folder.iterdir(), key=lambda item: item.name):
-        queries = aiosql.from_str(file.read_text("utf-8"), "asyncpg", mandatory_parameters=False)
-        for name in queries.available_queries:
-            if not name.endswith("_cursor"):
-                found[name] = getattr(queries, name).sql
-    return SimpleNamespace(**found)
+    return database.named_sql(_LEDGER.package)
 
 
 async def open_pool(url: str, *, size: int, application: str) -> asyncpg.Pool[asyncpg.Record]:
     """A pool whose connections stand in the ledger's schema, migrated. Raises `Unreachable`."""
-    try:
-        pool = await asyncpg.create_pool(
-            url,
-            min_size=1,
-            max_size=size,
-            timeout=10,
-            command_timeout=60,
-            reset=_leave_as_is,
-            server_settings={"search_path": SCHEMA, "application_name": application, **_PLANNING},
-        )
-    except (TimeoutError, OSError, asyncpg.PostgresError, ValueError) as error:
-        raise Unreachable(
-            f"PostgreSQL cannot be reached ({type(error).__name__}: {str(error)[:200]}): check database.url"
-        ) from None
-    await migrate(pool)
-    return pool
-
-
-async def _leave_as_is(connection: asyncpg.Connection[asyncpg.Record]) -> None:
-    """Nobody here changes a session, so that the round trip which would reset it can be saved."""
+    return await database.open_pool(_LEDGER, url, size=size, application=application)
 
 
 async def migrate(pool: asyncpg.Pool[asyncpg.Record]) -> int:
     """Bring the schema up to date; returns how many migrations were applied."""
-    folder = resources.files("timeoff.ledger").joinpath("migrations")
-    files = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda item: item.name)
-    applied = 0
-    async with pool.acquire() as connection, connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATION_LOCK)
-        await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-        await connection.execute(
-            "CREATE TABLE IF NOT EXISTS migrations (number int PRIMARY KEY, name text NOT NULL,"
-            " applied_at timestamptz NOT NULL DEFAULT now())"
-        )
-        done = {row["number"] for row in await connection.fetch("SELECT number FROM migrations")}
-        known = {int(file.name.split("_", 1)[0]) for file in files}
-        if done - known:
-            raise TimeoffError(
-                f"the database was migrated by a newer release (migration {max(done - known)}): "
-                "upgrade this process"
-            )
-        for file in files:
-            number = int(file.name.split("_", 1)[0])
-            if number in done:
-                continue
-            await connection.execute(file.read_text("utf-8"))
-            await connection.execute(
-                "INSERT INTO migrations (number, name) VALUES ($1, $2)", number, file.name
-            )
-            applied += 1
-    return applied
+    return await database.migrate(_LEDGER, pool)
 
 
 def as_json(value: Any) -> str:
@@ -123,3 +47,6 @@ class Store:
 
     async def fetch(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
         return await self.pool.fetch(statement, *arguments)
+
+
+__all__ = ["CONNECTION_TROUBLE", "REFUSED", "SCHEMA", "Store", "as_json", "migrate", "open_pool", "sql"]

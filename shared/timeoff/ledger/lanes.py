@@ -104,10 +104,10 @@ class Lanes(Store):
         rows = await self.fetch(self.sql.load_open_intents, [lane_id])
         return _intent(rows[0]) if rows else None
 
-    async def announced(self, request_pk: int) -> list[tuple[int, EntrySpec]]:
-        """(booking, spec) of every insert and update ever announced, and of what they were to replace."""
+    async def announced(self, request_pk: int) -> list[tuple[int, int, EntrySpec]]:
+        """(booking, part, spec) of all inserts and updates announced, and of what they were to replace."""
         return [
-            (row["booking"], spec_from_json(spec))
+            (row["booking"], row["part"], spec_from_json(spec))
             for row in await self.fetch(self.sql.announced_of, request_pk)
             for spec in (row["spec"], row["previous"])
             if spec is not None
@@ -178,6 +178,7 @@ def _entry(row: asyncpg.Record) -> Entry:
         chain=tuple(row["chain"]),
         live=row["live"],
         adopted=row["adopted"],
+        effective=row["effective"],
         age=row["age"],
     )
 

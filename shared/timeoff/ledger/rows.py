@@ -39,13 +39,15 @@ class RequestView:
         return self.provisional or self.confirmed
 
     @property
+    def change_confirmed(self) -> bool:
+        """Read over REST and not overtaken by anything seen since."""
+        return not self.unconfirmed and self.provisional is None and self.confirmed is not None
+
+    @property
     def removal_confirmed(self) -> bool:
         """DENIED or CANCELED, read over REST and not overtaken by anything seen since."""
         return (
-            not self.unconfirmed
-            and self.provisional is None
-            and self.confirmed is not None
-            and self.confirmed.status in REMOVED_STATUSES
+            self.change_confirmed and self.confirmed is not None and self.confirmed.status in REMOVED_STATUSES
         )
 
 
@@ -62,6 +64,8 @@ class Entry:
     chain: tuple[str, ...]
     live: bool
     adopted: bool = False
+    #: False while the HRIS has accepted the last write but does not show it yet
+    effective: bool = True
     #: seconds since it was written or adopted, by the database's clock
     age: float = 0.0
 
@@ -126,6 +130,18 @@ class Case:
     @property
     def live_entries(self) -> tuple[Entry, ...]:
         return tuple(entry for entry in self.entries if entry.live)
+
+    @property
+    def settling(self) -> Entry | None:
+        """The entry whose last write was accepted and is not in effect yet, if there is one."""
+        return next((entry for entry in self.entries if not entry.effective), None)
+
+    def entry(self, booking: int, part: int) -> Entry:
+        """Raises `LookupError`."""
+        for entry in self.entries:
+            if (entry.booking, entry.part) == (booking, part):
+                return entry
+        raise LookupError(f"no entry {booking}/{part}")
 
 
 def spec_to_json(spec: EntrySpec) -> dict[str, Any]:

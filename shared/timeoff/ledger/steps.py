@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
@@ -18,6 +18,10 @@ from timeoff.ledger.database import REFUSED, Store, as_json
 from timeoff.ledger.group_commit import GroupCommit
 from timeoff.ledger.rows import spec_to_json
 from timeoff.vocabulary import EntrySpec
+
+#: Kinds of intents that take leave away from somebody; the brake counts them. A `cancel_for_change` makes way
+#: for what is wanted now.
+REMOVALS: Final = frozenset({"cancel", "cancel_twin"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class EntryChange:
     live: bool
     adopted: bool = False
     part: int = 1
+    effective: bool = True
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -44,6 +49,7 @@ class EntryChange:
             "vendor_id": self.vendor_id,
             "live": self.live,
             "adopted": self.adopted,
+            "effective": self.effective,
         }
 
 
@@ -175,9 +181,7 @@ class Steps(Store):
         await self._group.close()
 
     async def _write(self, steps: list[Step]) -> Sequence[StepResult | Exception]:
-        cancels = sum(
-            step.announcement is not None and step.announcement.kind.startswith("cancel") for step in steps
-        )
+        cancels = sum(step.announcement is not None and step.announcement.kind in REMOVALS for step in steps)
         if cancels:
             await self._consider_brake(cancels)
         return await self._write_or_halve(steps)

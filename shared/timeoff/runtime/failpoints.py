@@ -36,6 +36,7 @@ NAMES: Final[dict[str, str]] = {
     "sync.after-intent": "the intent is committed, the HRIS is not called yet",
     "sync.after-call": "the HRIS has answered, nothing is recorded yet",
     "sync.before-outcome": "the evidence is at hand, the outcome is about to be committed",
+    "sync.between-steps": "one of several writes of a request is recorded, the next is not announced yet",
     "relay.after-append": "outgoing events are in the log, the ledger does not know it yet",
 }
 

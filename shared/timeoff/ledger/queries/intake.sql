@@ -44,7 +44,7 @@ WITH input AS (
     SELECT r.request_pk, coalesce(i.target, r.target) AS target
     FROM requests r JOIN locked USING (request_pk) JOIN input i ON i.request_id = r.request_id
     WHERE ((i.target IS NOT NULL AND i.target IS DISTINCT FROM r.target) OR i.agent_id <> r.agent_id)
-      AND NOT EXISTS (SELECT FROM entries e WHERE e.request_pk = r.request_pk AND e.live)
+      AND NOT EXISTS (SELECT FROM entries e WHERE e.request_pk = r.request_pk AND (e.live OR NOT e.effective))
       AND NOT EXISTS (SELECT FROM intents n WHERE n.request_pk = r.request_pk AND n.settled_at IS NULL)
 ), changed AS (
     UPDATE requests r

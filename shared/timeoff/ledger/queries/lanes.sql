@@ -63,7 +63,8 @@ WHERE i.outcome = 'unsettled' AND i.lane_id = ANY ($1::bigint[]);
 
 -- name: announced_of
 -- All that was ever announced for a request: where a record of it may stand.
-SELECT booking, spec, previous FROM intents WHERE request_pk = $1 AND kind IN ('insert', 'update');
+SELECT booking, part, spec, previous FROM intents
+WHERE request_pk = $1 AND kind IN ('insert', 'update') ORDER BY created_at;
 
 -- name: known_ids
 SELECT vendor_id, chain, (spec->'days'->0->>'date')::date AS first_day,

@@ -18,7 +18,7 @@ LEFT JOIN agent_links a ON a.org = r.org AND a.agent_id = r.agent_id AND a.targe
 WHERE r.org = $1 AND r.target = ANY ($2::text[])
   AND (r.due_at <= now() + interval '5 s' OR (r.state = 'held' AND r.reason = 'no_employee'))
   AND (a.agent_id IS NULL OR a.employee_id <> l.employee_id)
-  AND NOT EXISTS (SELECT FROM entries e WHERE e.request_pk = r.request_pk AND e.live)
+  AND NOT EXISTS (SELECT FROM entries e WHERE e.request_pk = r.request_pk AND (e.live OR NOT e.effective))
   AND NOT EXISTS (SELECT FROM intents i WHERE i.request_pk = r.request_pk AND i.settled_at IS NULL);
 
 -- name: agents_never_linked
@@ -78,7 +78,7 @@ WITH wanted AS (
     JOIN agent_links a ON a.org = r.org AND a.agent_id = r.agent_id AND a.target = r.target
     JOIN lanes l ON l.org = r.org AND l.target = a.target AND l.employee_id = a.employee_id
     WHERE r.org = $1 AND r.agent_id = ANY ($2::text[]) AND r.lane_id IS DISTINCT FROM l.lane_id
-      AND NOT EXISTS (SELECT 1 FROM entries e WHERE e.request_pk = r.request_pk AND e.live)
+      AND NOT EXISTS (SELECT 1 FROM entries e WHERE e.request_pk = r.request_pk AND (e.live OR NOT e.effective))
       AND NOT EXISTS (SELECT 1 FROM intents i WHERE i.request_pk = r.request_pk AND i.settled_at IS NULL)
     ORDER BY r.request_pk FOR NO KEY UPDATE OF r
 )

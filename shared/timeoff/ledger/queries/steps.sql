@@ -67,11 +67,11 @@ WITH outcomes AS (
     RETURNING i.intent_id
 ), booked AS (
     INSERT INTO entries (request_pk, booking, part, target, employee_id, type_id, unit, spec, fingerprint,
-                         vendor_id, chain, live, adopted)
+                         vendor_id, chain, live, adopted, effective)
     SELECT o.request_pk, (o.entry->>'booking')::int, (o.entry->>'part')::int, o.entry->>'target',
            o.entry->'spec'->>'employee_id', o.entry->'spec'->>'type_id', o.entry->>'unit', o.entry->'spec',
            o.entry->>'fingerprint', o.entry->>'vendor_id', ARRAY[o.entry->>'vendor_id'],
-           (o.entry->>'live')::boolean, (o.entry->>'adopted')::boolean
+           (o.entry->>'live')::boolean, (o.entry->>'adopted')::boolean, (o.entry->>'effective')::boolean
     FROM fenced o
     WHERE jsonb_typeof(o.entry) = 'object'
     ON CONFLICT (request_pk, booking, part) DO UPDATE
@@ -79,7 +79,7 @@ WITH outcomes AS (
         employee_id = EXCLUDED.employee_id, type_id = EXCLUDED.type_id,
         chain = CASE WHEN EXCLUDED.vendor_id = ANY (entries.chain) THEN entries.chain
                      ELSE entries.chain || EXCLUDED.vendor_id END,
-        live = EXCLUDED.live, updated_at = now()
+        live = EXCLUDED.live, effective = EXCLUDED.effective, updated_at = now()
 ), outgoing AS (
     INSERT INTO outbox (topic, key, type, event_id, data)
     SELECT o.event->>'topic', o.event->>'key', o.event->>'type', o.event->>'event_id',
@@ -116,6 +116,8 @@ SELECT (detail->>'at')::timestamptz AS began, (detail->>'proven')::boolean AS pr
 FROM evidence WHERE intent_id = $1 AND kind = 'look' ORDER BY recorded_at;
 
 -- name: recent_writes
-SELECT count(*) FILTER (WHERE kind IN ('cancel', 'cancel_twin')) AS cancels, count(*) AS writes
+-- By request: where one request is many records, its removal is one all the same.
+SELECT count(DISTINCT request_pk) FILTER (WHERE kind IN ('cancel', 'cancel_twin')) AS cancels,
+       count(DISTINCT request_pk) AS writes
 FROM intents, deployment
 WHERE intents.created_at > greatest(now() - make_interval(secs => $1), deployment.brake_released_at);
