@@ -1,4 +1,4 @@
-"""The sandbox as one server: Genesys Cloud, BambooHR and the admin API on one port.
+"""The sandbox as one server: Genesys Cloud, BambooHR, the reference HRIS and the admin API on one port.
 
 It shares no code with what it judges: nothing of `timeoff` is imported, and its logs are the ground truth.
 
@@ -28,6 +28,7 @@ from timeoff_sandbox.genesys.admin import admin_route, read
 from timeoff_sandbox.genesys.errors import bad_request
 from timeoff_sandbox.genesys.gateway import invalid_body
 from timeoff_sandbox.genesys.options import Settable
+from timeoff_sandbox.reference import ReferenceSandbox
 from timeoff_sandbox.world import World, WorldOptions
 
 MAX_REQUEST = 64 * 1024 * 1024
@@ -43,6 +44,7 @@ class Options(Settable):
 
     genesys: dict[str, Any] = Field(default_factory=dict)
     bamboohr: dict[str, Any] = Field(default_factory=dict)
+    reference: dict[str, Any] = Field(default_factory=dict)
     clock: ClockOptions | None = None
 
 
@@ -53,8 +55,9 @@ class Sandbox:
         self.clock = Clock()
         self.genesys = GenesysSandbox(self.clock)
         self.bamboohr = BambooHrSandbox(self.clock, company=company)
+        self.reference = ReferenceSandbox(self.clock)
         self.company = company
-        self.world = World(self.genesys, self.bamboohr)
+        self.world = World(self.genesys, self.bamboohr, self.reference)
         self.url = ""
         self._runner: web.AppRunner | None = None
         try:
@@ -72,6 +75,7 @@ class Sandbox:
                 admin_route("PUT", "/admin/options", self._set_options),
                 admin_route("POST", "/admin/reset", self._reset),
                 *self.bamboohr.routes(),
+                *self.reference.routes(),
                 *self.genesys.routes(),
             ]
         )
@@ -111,6 +115,7 @@ class Sandbox:
             "now": instant(self.clock.now()),
             "company": self.company,
             "apiKey": self.bamboohr.api_key,
+            "referenceKey": self.reference.api_key,
             "clientId": client_id,
             "clientSecret": clients.get(client_id, ""),
         }
@@ -119,6 +124,7 @@ class Sandbox:
         return {
             "genesys": self.genesys.options(),
             "bamboohr": self.bamboohr.options(),
+            "reference": self.reference.options(),
             "clock": {"offsetSeconds": self.clock.offset_seconds},
         }
 
@@ -129,6 +135,7 @@ class Sandbox:
             raise invalid_body(error) from None
         try:
             self.bamboohr.set_options(options.bamboohr)
+            self.reference.set_options(options.reference)
         except ValueError as error:
             raise bad_request(str(error)) from None
         if options.clock is not None:
@@ -138,6 +145,7 @@ class Sandbox:
         """Forgets everything but the options."""
         self.genesys.reset()
         self.bamboohr.reset()
+        self.reference.reset()
         self.world.clear()
 
     async def _make_world(self, request: web.Request) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic.alias_generators import to_camel
 
 Kind = Literal[
+    "refuse",  # refused with `status` (403), nothing done
     "throttle",  # refused with 429 (or what the face says) and Retry-After, nothing done
     "unavailable",  # 503 with Retry-After, nothing done
     "error_before_commit",  # 500, nothing done
@@ -53,6 +54,8 @@ class FaultRule(BaseModel):
     times: int | None = Field(1, ge=0)
     seconds: float = Field(1.0, ge=0, le=3600)
     retry_after: float = Field(1.0, ge=0)
+    #: Of `refuse`, `throttle`, `unavailable`: another status than the usual one.
+    status: int | None = Field(None, ge=400, le=599)
     fired: int = Field(0, ge=0)
 
 
@@ -94,10 +97,10 @@ class FaultBook:
         self._released.set()
         self._released = asyncio.Event()
 
-    def take(self, label: str) -> FaultRule | None:
-        """The rule that spoils this call, if any; it is counted as used."""
+    def take(self, label: str, also: Callable[[FaultRule], bool] = lambda rule: True) -> FaultRule | None:
+        """The rule that spoils this call, if any; it is counted as used. `also` has to agree to it."""
         for rule in self._rules:
-            if rule.times == 0 or not self._matches(rule.on, label):
+            if rule.times == 0 or not self._matches(rule.on, label) or not also(rule):
                 continue
             if rule.skip:
                 rule.skip -= 1
@@ -110,15 +113,21 @@ class FaultBook:
 
     async def run(self, label: str, request: web.Request, handle: Handle) -> web.StreamResponse:
         """`handle` with the fault that is due for this call, if any, around it."""
-        rule = self.take(label)
+        return await self.spoil(self.take(label), request, handle)
+
+    async def spoil(self, rule: FaultRule | None, request: web.Request, handle: Handle) -> web.StreamResponse:
+        """`handle` with the fault of a rule that was taken around it."""
         request[FAULT] = rule.kind if rule else None
         match rule.kind if rule else None:
+            case "refuse":
+                assert rule
+                return self._refuse(request, rule.status or 403, None)
             case "throttle":
                 assert rule
-                return self._refuse(request, self._throttle_status(), rule.retry_after)
+                return self._refuse(request, rule.status or self._throttle_status(), rule.retry_after)
             case "unavailable":
                 assert rule
-                return self._refuse(request, 503, rule.retry_after)
+                return self._refuse(request, rule.status or 503, rule.retry_after)
             case "error_before_commit":
                 return self._refuse(request, 500, None)
             case "hang":

@@ -63,11 +63,15 @@ class WorldOptions(Settable):
 
 
 class World:
-    """Makes people on both sides and remembers who is who."""
+    """Makes people on both sides and remembers who is who.
 
-    def __init__(self, genesys: GenesysSandbox, hris: Hris) -> None:
+    Every HRIS gets the same people; the plans are linked to the types of the first.
+    """
+
+    def __init__(self, genesys: GenesysSandbox, hris: Hris, *others: Hris) -> None:
         self._genesys = genesys
         self._hris = hris
+        self._everywhere = (hris, *others)
         self.employee_of: dict[str, str] = {}
         self.sharing: dict[str, list[str]] = {}
 
@@ -114,7 +118,8 @@ class World:
             else:
                 self.sharing[agent.id] = employees
             for employee in employees:
-                self._hris.add_employee(employee, email, name)
+                for hris in self._everywhere:
+                    hris.add_employee(employee, email, name)
             if number < options.external_ids:
                 agent.associations = [Association(employees[0], workforce.integration_id)]
                 agent.selected_integration_id = workforce.integration_id

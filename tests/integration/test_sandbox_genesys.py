@@ -702,6 +702,17 @@ async def test_a_mapping_can_vanish_and_a_zone_can_change(genesys: GenesysClient
     assert (await genesys.ok("GET", f"{WFM}/managementunits/{unit}"))["timeZone"] == "Asia/Kathmandu"
 
 
+async def test_a_plan_can_be_linked_to_a_type_of_another_hris(genesys: GenesysClient) -> None:
+    """Would break: a world could only stand before the HRIS that it was made with."""
+    plan = genesys.world["plans"][0]
+    type_ = {"id": "10", "name": "Vacation", "secondaryId": "6"}
+    await genesys.ok("PATCH", f"/admin/genesys/plans/{plan['id']}", {"hrisType": type_})
+    business = genesys.world["businessUnitId"]
+    plans = await genesys.ok("GET", f"{WFM}/businessunits/{business}/timeoffplans")
+    (linked,) = (each["hrisTimeOffType"] for each in plans["entities"] if each["id"] == plan["id"])
+    assert {name: linked[name] for name in type_} == type_
+
+
 async def test_reset_forgets_all_but_the_options(genesys: GenesysClient) -> None:
     await genesys.create(genesys.agents[0])
     socket = await genesys.listen(genesys.agents[0])

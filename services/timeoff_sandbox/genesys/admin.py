@@ -23,7 +23,7 @@ from timeoff_sandbox.genesys.options import DeliverySettings, Settable
 from timeoff_sandbox.genesys.time_off import SUPERVISOR, Change, RequestBook, TimeOffRequest
 from timeoff_sandbox.genesys.time_off_routes import TimeOffRoutes
 from timeoff_sandbox.genesys.wire import IntegrationStatus, Json, Minutes
-from timeoff_sandbox.genesys.workforce import Agent, Association, Workforce, check_zone
+from timeoff_sandbox.genesys.workforce import Agent, Association, HrisType, Workforce, check_zone
 
 T = TypeVar("T")
 BATCH_PAUSE = 25
@@ -115,9 +115,17 @@ class UnitPatch(Settable):
     time_zone: str
 
 
+class PlanType(Settable):
+    id: str
+    name: str
+    secondary_id: str | None = None
+
+
 class PlanPatch(Settable):
     activity_code_ids: list[str] | None = None
     enabled: bool | None = None
+    #: The type of the HRIS that the plan is linked to.
+    hris_type: PlanType | None = None
     #: True takes the HRIS type away.
     unlink: bool = False
 
@@ -329,6 +337,9 @@ class GenesysAdmin:
             plan.activity_code_ids = body.activity_code_ids
         if body.enabled is not None:
             plan.enabled = body.enabled
+        if (type_ := body.hris_type) is not None:
+            integration = self._workforce.integration_id
+            plan.hris_type = HrisType(type_.id, type_.name, integration, type_.secondary_id)
         if body.unlink:
             plan.hris_type = None
         return plan.wire(self._workforce)
