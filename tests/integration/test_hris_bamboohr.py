@@ -28,7 +28,7 @@ from timeoff.errors import (
 from timeoff.hris import units
 from timeoff.hris.bamboohr import ADAPTER
 from timeoff.hris.bamboohr.settings import BambooHrSettings
-from timeoff.hris.port import Hris, HrisEntry, TimeOffType, Unit, Written
+from timeoff.hris.port import BalanceKind, Hris, HrisEntry, TimeOffType, Unit, Written
 from timeoff.testing.hris_harness import HrisHarness, new_key, seen, whole_days
 from timeoff.testing.hris_suite import HrisSuite
 from timeoff.vocabulary import Day, EntryKey, EntrySpec, EntryStatus
@@ -445,3 +445,39 @@ async def test_half_days_of_a_day_type_follow_the_companys_hours(harness: Bamboo
     assert days.day_minutes == dict.fromkeys(range(1, 6), 480)
     monday = harness.week()[0]
     assert units.amount(Day(monday, 240, whole=False), days) == Decimal("0.5")
+
+
+async def test_a_balance_is_that_of_the_date_asked_for(harness: BambooHarness) -> None:
+    """Accruals until then are added, approved leave until then is taken off: past exact, future projected."""
+    _, spec, _ = await booked(harness)
+    today = datetime.now(UTC).date()
+    before = spec.first_day - timedelta(days=1)
+    left = {}
+    for on in (today, before, spec.first_day):
+        (vacation,) = (each for each in await harness.hris.balances("401", on) if each.type_id == "83")
+        assert (vacation.unit, vacation.on, vacation.unlimited) == (Unit.HOURS, on, False)
+        assert vacation.kind is (BalanceKind.EXACT if on == today else BalanceKind.PROJECTED)
+        left[on] = vacation.amount
+    assert left[before] is not None
+    accrued = Decimal("16.25") if spec.first_day.day == 1 else Decimal(0)
+    assert left[spec.first_day] == left[before] + accrued - 8
+
+
+async def test_a_type_without_a_limit_has_no_figure(harness: BambooHarness) -> None:
+    """BambooHR shows 0 or less for it and refuses nothing: a number would be taken for a balance."""
+    balances = {each.type_id: each for each in await harness.hris.balances("401", date(2030, 6, 1))}
+    assert balances.keys() == {"83", "84", "85"}
+    assert (balances["85"].amount, balances["85"].unlimited) == (None, True)
+    assert (balances["84"].amount, balances["84"].unit) == (Decimal(10), Unit.DAYS)
+
+
+async def test_balances_that_may_not_be_seen_are_no_empty_answer(
+    harness: BambooHarness, office: Office
+) -> None:
+    for unknown in ("999", "0", "../401"):
+        with pytest.raises(NotFound) as raised:
+            await harness.hris.balances(unknown, date(2030, 6, 1))
+        assert raised.value.what == "employee"
+    office.sandbox.set_options({"apiKeys": {office.sandbox.api_key: {"calculator": False}}})
+    with pytest.raises(Forbidden):
+        await harness.hris.balances("401", date(2030, 6, 1))

@@ -28,6 +28,7 @@ import asyncpg
 from tests.support.genesys_sandbox import GenesysClient, Json, running_sandbox
 
 from timeoff.ledger import Ledger
+from timeoff_cli.demo import hris_bamboohr
 from timeoff_cli.demo.judge import judge, rows_as_dicts
 from timeoff_cli.demo.play import QUIET
 from timeoff_cli.demo.stage import Service
@@ -307,8 +308,8 @@ class Product:
         verdict = judge(
             self.sandbox.world,
             (await self.sandbox.ok("GET", "/admin/genesys/requests"))["requests"],
-            await self.entries(),
-            await self.calls(),
+            hris_bamboohr.truth(await self.entries(), await self.calls()),
+            hris_bamboohr.amounts,
             rows_as_dicts(ledger),
             rows_as_dicts(booked),
             (0.0, 0.0),

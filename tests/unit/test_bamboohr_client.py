@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 
 import pytest
 
 from timeoff.errors import AuthFailed, Forbidden, HrisError, OutcomeUnknown, RetryLater
-from timeoff.hris.bamboohr.client import BambooHrClient, Refused, message, retry_after
+from timeoff.hris.bamboohr.client import BambooHrClient, Refused, message
 from timeoff.hris.bamboohr.settings import BambooHrSettings
 
 NOTE = "Kniearthroskopie am linken Bein"
@@ -228,33 +226,6 @@ async def test_the_key_and_the_wish_for_json_are_sent(closing: list[BambooHrClie
         assert b"Authorization: Basic azp4\r\n" in server.requests[1]
         assert b"Accept: application/json\r\n" in server.requests[1]
         assert b"cookie" not in server.requests[1].lower()
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("7", 7.0),
-        ("0", 0.0),
-        ("1.5", 1.5),
-        ("999999999", 86_400.0),
-        ("", None),
-        ("soon", None),
-        ("-3", None),
-        ("nan", None),
-        ("²", None),
-    ],
-)
-def test_retry_after_in_seconds(text: str, seconds: float | None) -> None:
-    assert retry_after({"Retry-After": text}) == seconds
-
-
-def test_retry_after_as_a_date_is_relative_to_the_servers_clock() -> None:
-    now = datetime(2030, 1, 1, tzinfo=UTC)
-    headers = {"Date": format_datetime(now, usegmt=True)}
-    headers["Retry-After"] = format_datetime(now + timedelta(seconds=90), usegmt=True)
-    assert retry_after(headers) == 90
-    headers["Retry-After"] = format_datetime(now - timedelta(seconds=90), usegmt=True)
-    assert retry_after(headers) == 0
 
 
 @pytest.mark.parametrize("name", ["X-BambooHR-Error-Message", "X-BambooHR-Error-Messsage"])

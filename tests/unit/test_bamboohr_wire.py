@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from timeoff.hris.bamboohr import wire
-from timeoff.hris.bamboohr.marker import read_mark, write_mark
-from timeoff.hris.port import Unit
+from timeoff.hris.marker import read_mark, write_mark
+from timeoff.hris.port import BalanceKind, Unit
 from timeoff.vocabulary import Day, EntryKey, EntrySpec, EntryStatus
 
 KEY = EntryKey("deployment", "org", "request", 2)
@@ -243,3 +243,46 @@ def test_a_mark_is_read_back_whatever_people_write_around_it(before: str, after:
 )
 def test_marks_that_people_touched(text: str, mark: tuple[str, int | None] | None) -> None:
     assert read_mark(text) == mark
+
+
+def row(**changes: Any) -> dict[str, Any]:
+    return {
+        "timeOffType": "1",
+        "name": "Vacation",
+        "units": "hours",
+        "balance": "-2.5000",
+        "policyType": "accruing",
+        "usedYearToDate": "76.0",
+        "end": "2027-12-31",
+        **changes,
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "amount"),
+    [({}, "-2.5"), ({"balance": 12}, "12"), ({"balance": 0.1}, "0.1"), ({"units": "days"}, "-2.5")],
+)
+def test_a_balance_is_exact_and_may_be_negative(changes: dict[str, Any], amount: str) -> None:
+    document = wire.parse(json.dumps([row(**changes)]).encode())
+    (balance,) = wire.read_balances(document, date(2027, 12, 31), BalanceKind.PROJECTED)
+    assert (balance.type_id, balance.amount) == ("1", Decimal(amount))
+    assert balance.unit.value == changes.get("units", "hours")
+
+
+def test_a_balance_that_is_not_told_is_left_out_and_not_0() -> None:
+    rows = [row(balance=None), row(balance=""), row(units="weeks")]
+    assert wire.read_balances(rows, date(2027, 12, 31), BalanceKind.EXACT) == []
+
+
+@pytest.mark.parametrize("figure", ["-8.00", "0.00", None])
+def test_a_type_without_a_limit_is_unlimited_whatever_its_figure(figure: str | None) -> None:
+    rows = [row(policyType="discretionary", balance=figure)]
+    (balance,) = wire.read_balances(rows, date(2027, 12, 31), BalanceKind.EXACT)
+    assert (balance.amount, balance.unlimited) == (None, True)
+
+
+@pytest.mark.parametrize("document", [{}, "x", [1], [row(balance="eight")], [row(timeOffType="")]])
+def test_balances_that_cannot_be_read_are_an_error_without_values(document: Any) -> None:
+    with pytest.raises(ValueError, match="balance") as raised:
+        wire.read_balances(document, date(2027, 12, 31), BalanceKind.EXACT)
+    assert "eight" not in str(raised.value)

@@ -21,7 +21,7 @@ from timeoff.settings.layers import Table
 from timeoff.settings.model import Settings
 
 MASK = "**********"
-Role = Literal["listener", "sync"]
+Role = Literal["listener", "sync", "leave"]
 
 
 def load(
@@ -86,6 +86,8 @@ def effective(settings: Settings) -> dict[str, Any]:
 
 
 def _missing(settings: Settings, role: Role) -> list[str]:
+    if role == "leave":
+        return _missing_for_leave(settings)
     problems = []
     if settings.database.url is None:
         problems.append(
@@ -131,6 +133,21 @@ def _missing(settings: Settings, role: Role) -> list[str]:
                 problems.append(
                     f"hris.{name}.management_units: {unit} books in {first} already; name it once"
                 )
+    return problems
+
+
+def _missing_for_leave(settings: Settings) -> list[str]:
+    problems = []
+    if settings.leave.database_url is None and settings.database.url is None:
+        problems.append(
+            "leave.database_url: is not set, nor is database.url; name a PostgreSQL, or start one with "
+            "`timeoff-sync database`"
+        )
+    for key in ("administrator_password", "client_secret"):
+        secret = getattr(settings.leave, key)
+        if secret is None or not secret.get_secret_value():
+            name = layers.variable(("leave", key))
+            problems.append(f"leave.{key}: is not set; set {name}, or {name}_FILE to the path of a file")
     return problems
 
 

@@ -9,8 +9,9 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 Seconds = Annotated[float, Field(gt=0)]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -145,7 +146,7 @@ class SyncSettings(Section):
     )
     lanes: int = Field(256, ge=1, le=5000, description="lanes one process works on at a time")
     requests_per_claim: int = Field(32, ge=1, le=1000, description="of one lane at a time")
-    lease: Seconds = Field(60.0, description="must outlast an HRIS call by far")
+    lease: Seconds = Field(90.0, description="must outlast an HRIS call by far")
     poll: Seconds = Field(1.0, description="look for due work even without a wake-up")
     intake_batch: int = Field(500, ge=1, le=10000, description="records in one transaction, at most")
     retry_first: Seconds = Field(2.0, description="first pause; doubles, with jitter")
@@ -192,6 +193,54 @@ class TypeSettings(Section):
     step: Decimal | None = Field(None, gt=0, description="amounts are rounded to it, half up")
 
 
+class LeaveSettings(Section):
+    """The leave service (`timeoff-sync leave`): where it listens, who may call, and what a tenant may
+    choose."""
+
+    database_url: SecretStr | None = Field(
+        None, description="PostgreSQL of the service; default: database.url. Its schema is `leave`"
+    )
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: Port = Field(8090, description="0 takes a free one and logs it")
+    administrator_username: str = Field(
+        "administrator", min_length=1, description="an account of the root region, kept as it stands here"
+    )
+    administrator_password: SecretStr | None = Field(None, description="of this account; needed")
+    client_id: str = Field("timeoff-sync", min_length=1, description="OAuth client, kept as it stands here")
+    client_secret: SecretStr | None = Field(None, description="of this client; needed")
+    token_lifetime: int = Field(3600, ge=1, description="of an access token")
+    refresh_lifetime: int = Field(1_209_600, ge=1, description="of a refresh token, which works once")
+    session_lifetime: int = Field(28_800, ge=1, description="of a login to the web pages")
+    login_attempts: int = Field(40, ge=1, description="so many failed logins of one address…")
+    login_window: int = Field(120, ge=1, description="…within this time…")
+    login_block: int = Field(7200, ge=1, description="…block its logins for so long")
+    trusted_proxies: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="proxies before the service that add to X-Forwarded-For; 0: it is not read",
+    )
+    requests_per_minute: int = Field(6000, ge=1, description="calls of one account to one process, then 429")
+    body_limit: int = Field(1_048_576, ge=1024, description="bytes of a request's body, then 413")
+    envelope: bool = Field(False, description='true: bodies are `{"meta": …, "data": …}` as in the portal')
+    time_zone: str = Field("America/New_York", description="of regions that have none, nor one above them")
+    update_balance_period: Literal["current", "next"] = Field(
+        "current", description="the balance period that update-balance sets"
+    )
+    enforce_balance: bool = Field(
+        False, description="true: an approved request may not take a balance below 0"
+    )
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ValueError, OSError, LookupError):
+            raise ValueError("is no IANA time zone, e.g. America/New_York") from None
+        return value
+
+
 class HttpSettings(Section):
     """Where /healthz, /readyz and /metrics are served. Port 0 takes a free one and logs it."""
 
@@ -230,6 +279,7 @@ class Settings(Section):
     sync: SyncSettings = SyncSettings()
     hris: dict[str, TargetSettings] = Field(default_factory=dict)
     types: tuple[TypeSettings, ...] = ()
+    leave: LeaveSettings = LeaveSettings()
     http: HttpSettings = HttpSettings()
     logging: LoggingSettings = LoggingSettings()
     runtime: RuntimeSettings = RuntimeSettings()

@@ -13,7 +13,16 @@ from uuid import uuid4
 import pytest
 
 from timeoff.hris import units
-from timeoff.hris.port import CancelMode, Hris, HrisEntry, TimeOffType, Unit, UpdateMode, Written
+from timeoff.hris.port import (
+    BalanceAsOf,
+    CancelMode,
+    Hris,
+    HrisEntry,
+    TimeOffType,
+    Unit,
+    UpdateMode,
+    Written,
+)
 from timeoff.vocabulary import Day, EntryKey, EntrySpec, EntryStatus
 
 _T = TypeVar("_T")
@@ -27,8 +36,9 @@ class HrisHarness(ABC):  # noqa: B024 - every method has a default: what a harne
 
     `employee_id` and `other_employee_id` are two people without leave from `first_day` on.
     `hours_type` and `days_type` are ids of types in hours (or minutes) and in days; None where there is no
-    such type. `days_per_entry` is how many days one record can hold. `patience` is how long the suite waits
-    until a write shows up in a read; the default follows the declared read lag.
+    such type. `days_per_entry` is how many days one record can hold (default: 1 where the adapter declares
+    `entry_per_day`, else 5). `patience` is how long the suite waits
+    until a write shows up in a read; the default follows what is declared of it.
     """
 
     def __init__(
@@ -40,7 +50,7 @@ class HrisHarness(ABC):  # noqa: B024 - every method has a default: what a harne
         hours_type: str | None,
         days_type: str | None,
         first_day: date | None = None,
-        days_per_entry: int = 5,
+        days_per_entry: int | None = None,
         patience: float | None = None,
     ) -> None:
         self.hris = hris
@@ -48,8 +58,9 @@ class HrisHarness(ABC):  # noqa: B024 - every method has a default: what a harne
         self.other_employee_id = other_employee_id
         self.hours_type = hours_type
         self.days_type = days_type
-        self.days_per_entry = days_per_entry
-        self.patience = patience if patience is not None else hris.capabilities.read_lag + 5
+        offered = hris.capabilities
+        self.days_per_entry = days_per_entry or (1 if offered.entry_per_day else 5)
+        self.patience = offered.read_lag + offered.effective_within + 5 if patience is None else patience
         start = first_day or datetime.now(UTC).date() + timedelta(days=28)
         self._monday = start + timedelta(days=-start.weekday() % 7)
 
@@ -86,6 +97,10 @@ class HrisHarness(ABC):  # noqa: B024 - every method has a default: what a harne
         """All texts of the record in the HRIS, joined: the ground truth about notes."""
         pytest.skip("this harness has no switch: notes_of")
 
+    async def forget_balance_of(self, type_id: str) -> None:
+        """From now on the HRIS does not say what anybody has left of this type."""
+        pytest.skip("this harness has no switch: forget_balance_of")
+
     async def live_records(self, employee_id: str, days: Sequence[date]) -> int:
         """How many live records of the employee touch the days: the ground truth, not over the adapter."""
         pytest.skip("this harness has no switch: live_records")
@@ -99,6 +114,7 @@ class SuiteSteps:
         spec = whole_days(harness, type_, harness.week(), insert_status(harness))
         key = new_key()
         written = await harness.hris.insert(key, 1, spec, type_)
+        assert written.effective or harness.hris.capabilities.effective_within, "declared to be at once"
         await seen(harness, key, spec)
         return written, spec, type_, key
 
@@ -124,6 +140,36 @@ class SuiteSteps:
 
     async def _get(self, harness: HrisHarness, vendor_id: str, spec: EntrySpec) -> HrisEntry | None:
         return await harness.hris.get(vendor_id, spec.employee_id, spec.first_day, spec.last_day)
+
+    async def _takes_effect(
+        self,
+        harness: HrisHarness,
+        spec: EntrySpec,
+        vendor_id: str,
+        in_effect: Callable[[HrisEntry | None], bool],
+    ) -> None:
+        """After the read lag the record is shown as changing until the write is in effect, in time."""
+        loop = asyncio.get_running_loop()
+        offered = harness.hris.capabilities
+        visible = loop.time() + offered.read_lag
+        end = visible + offered.effective_within
+        while True:
+            began = loop.time()
+            entry = await self._get(harness, vendor_id, spec)
+            if in_effect(entry) and not (entry and entry.changing):
+                return
+            assert began <= end, f"not in effect within {offered.effective_within} s: {entry}"
+            assert began <= visible or (entry is not None and entry.changing), entry
+            await asyncio.sleep(0.02)
+
+    async def _left(self, harness: HrisHarness, type_: TimeOffType, on: date) -> Decimal:
+        rows = await harness.hris.balances(harness.employee_id, on)
+        amounts = [row.amount for row in rows if (row.type_id, row.type_id2) == (type_.id, type_.id2)]
+        if amounts in ([], [None]):
+            pytest.skip(f"nothing is known of the balance of type {type_.id}")
+        (amount,) = amounts
+        assert amount is not None
+        return amount
 
     async def _live_of(self, harness: HrisHarness, key: EntryKey, *specs: EntrySpec) -> list[HrisEntry]:
         """Live records of the key over the days of all the specs, each once."""
@@ -180,6 +226,16 @@ def needs_cancel(harness: HrisHarness) -> None:
         pytest.skip("cancel_mode is none")
 
 
+def needs_later_effect(harness: HrisHarness) -> None:
+    if not harness.hris.capabilities.effective_within:
+        pytest.skip("effective_within is 0")
+
+
+def needs_balances(harness: HrisHarness) -> None:
+    if harness.hris.capabilities.balance_as_of is BalanceAsOf.NONE:
+        pytest.skip("balance_as_of is none")
+
+
 def needs_list(harness: HrisHarness) -> None:
     if not harness.hris.capabilities.can_list:
         pytest.skip("can_list is false")
@@ -199,24 +255,33 @@ async def any_type(harness: HrisHarness) -> TimeOffType:
     return await type_in(harness, "hours" if harness.hours_type is not None else "days")
 
 
-async def seen(harness: HrisHarness, key: EntryKey, spec: EntrySpec) -> HrisEntry:
-    """The record of the key once a read shows it in the status that was asked for."""
+async def seen(
+    harness: HrisHarness, key: EntryKey, spec: EntrySpec, type_: TimeOffType | None = None
+) -> HrisEntry:
+    """The record of the key, once a read shows it in the status (with `type_`: in all) that was asked for."""
 
-    async def look() -> HrisEntry | None:
+    async def look() -> list[HrisEntry]:
         found = await harness.hris.find(key, spec.employee_id, spec.first_day, spec.last_day)
-        matching = [e for e in found.entries if ours(e, key) and e.status == spec.status]
-        assert len(matching) <= 1, "one key, one live record"
-        return matching[0] if matching else None
+        return [entry for entry in found.entries if ours(entry, key)]
 
-    entry = await until(harness, look, lambda found: found is not None)
-    assert entry is not None
-    return entry
+    def as_asked(entries: list[HrisEntry]) -> list[HrisEntry]:
+        fitting = [
+            entry
+            for entry in entries
+            if (entry.status == spec.status if type_ is None else units.says(entry, spec, type_))
+            and not entry.changing
+        ]
+        assert len(fitting) <= 1, "one key, one live record"
+        return fitting
+
+    entries = await until(harness, look, lambda entries: bool(as_asked(entries)))
+    return as_asked(entries)[0]
 
 
 async def until(harness: HrisHarness, look: Callable[[], Awaitable[_T]], enough: Callable[[_T], bool]) -> _T:
     """Look again until it is enough. A vendor has no event to wait for; its read lag is declared."""
     loop = asyncio.get_running_loop()
-    end, pause = loop.time() + harness.patience, 0.01
+    end, pause = loop.time() + harness.patience, 0.005
     while not enough(last := await look()):
         assert loop.time() < end, f"not seen within {harness.patience} s: {last!r}"
         await asyncio.sleep(pause)

@@ -31,12 +31,15 @@ from timeoff.errors import (
     RetryLater,
     Unsupported,
 )
-from timeoff.hris import units
+from timeoff.hris import calls, units
 from timeoff.hris.bamboohr import wire
 from timeoff.hris.bamboohr.client import BambooHrClient, Refused, Reply
-from timeoff.hris.bamboohr.marker import write_mark
 from timeoff.hris.bamboohr.settings import BambooHrSettings
+from timeoff.hris.marker import write_mark
 from timeoff.hris.port import (
+    Balance,
+    BalanceAsOf,
+    BalanceKind,
     CancelMode,
     Capabilities,
     Employee,
@@ -79,6 +82,7 @@ class BambooHr:
             read_lag=settings.read_lag,
             call_timeout=settings.call_timeout,
             throttle_signals=("429", "503 with Retry-After"),
+            balance_as_of=BalanceAsOf.ANY_DATE,
         )
 
     @classmethod
@@ -224,6 +228,33 @@ class BambooHr:
         entries = await self._requests("list", params)
         return [e for e in _touching(entries, first_day, last_day, employee_ids) if e.live]
 
+    async def balances(self, employee_id: str, on: date) -> Sequence[Balance]:
+        """The calculator's figures for that date: accruals until then added, approved time until then taken.
+
+        Up to today (by UTC: the company's zone is not known here) a figure is exact, later it is projected.
+        Types under a discretionary policy are unlimited: BambooHR shows 0 or less for them and refuses
+        nothing (BambooHR API reference, estimate future time off balances).
+        """
+        operation = "balances"
+        if not wire.is_id(employee_id):
+            raise NotFound("employee")
+        try:
+            body = await self._client.read(
+                operation,
+                f"v1/employees/{employee_id}/time_off/calculator",
+                # The finest that BambooHR shows; without it the figures are rounded to two decimals.
+                {"end": on.isoformat(), "precision": "4"},
+            )
+        except Refused as refused:
+            if refused.status == 404:
+                raise NotFound("employee", str(refused)) from None
+            raise Rejected(str(refused)) from None
+        kind = BalanceKind.EXACT if on <= datetime.now(UTC).date() else BalanceKind.PROJECTED
+        try:
+            return wire.read_balances(wire.parse(body), on, kind)
+        except ValueError as error:
+            raise _unreadable(operation, error) from None
+
     async def health(self) -> Health:
         """Ask who owns the key. A refused key answers 401; a key locked out or switched off, 403."""
         deadline = self._deadline()
@@ -263,7 +294,7 @@ class BambooHr:
         if not amounts:
             raise Rejected("nothing to book: every day of the request rounds to 0")
         operation = "create" if previous_id is None else "replace"
-        note = _clean(spec.note) if spec.note else None
+        note = calls.clean(spec.note) if spec.note else None
         short = note[: self._settings.note_limit] if note else None
         try:
             body = wire.write_request(
@@ -286,7 +317,7 @@ class BambooHr:
     async def _set_status(self, vendor_id: str, status: EntryStatus, note: str | None) -> Written:
         body: dict[str, Any] = {"status": "canceled" if status is EntryStatus.CANCELLED else str(status)}
         if note:
-            body["note"] = _clean(note)[: self._settings.note_limit]
+            body["note"] = calls.clean(note)[: self._settings.note_limit]
         operation = "cancel" if status is EntryStatus.CANCELLED else "approve"
         reply: Reply = await self._client.write(operation, f"v1/time_off/requests/{vendor_id}/status", body)
         # Where approval has several steps, an approver who is not an owner completes only their own.
@@ -388,8 +419,3 @@ def _has(words: str, hints: Iterable[str]) -> bool:
 
 def _unreadable(operation: str, error: ValueError) -> RetryLater:
     return RetryLater(f"BambooHR {operation}: the answer cannot be read ({error})")
-
-
-def _clean(text: str) -> str:
-    """Without control characters, which some parsers on the other side refuse."""
-    return "".join(c for c in text if c.isprintable() or c in "\n\t ").strip()

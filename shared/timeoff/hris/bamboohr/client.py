@@ -21,18 +21,15 @@ something broke, perhaps after the commit.
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from types import SimpleNamespace
 from typing import Any, Final
 
 import aiohttp
-from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
+from aiohttp import ClientResponse
 
-from timeoff.errors import AuthFailed, Forbidden, HrisError, OutcomeUnknown, RetryLater, SettingsError
+from timeoff.errors import AuthFailed, Forbidden, HrisError, OutcomeUnknown, RetryLater
+from timeoff.hris import calls
 from timeoff.hris.bamboohr.settings import BambooHrSettings
 
 #: The second spelling is the older one and still sent.
@@ -53,17 +50,6 @@ class Refused(HrisError):
         self.reason = reason
 
 
-class _Dropped(Exception):
-    """The connection broke after it was ours. Not an aiohttp error, so that aiohttp does not repeat."""
-
-
-@dataclass(slots=True)
-class _Progress:
-    """`sent` is True from the moment a connection is ours: from then on bytes may have left."""
-
-    sent: bool = False
-
-
 @dataclass(frozen=True, slots=True)
 class Reply:
     """A 2xx. `complete` is False when the body broke off (writes only); headers are always there."""
@@ -80,11 +66,10 @@ class BambooHrClient:
     def __init__(self, settings: BambooHrSettings) -> None:
         self._root = settings.api_root
         self._timeout = settings.call_timeout
-        tracing = aiohttp.TraceConfig()
-        tracing.on_connection_create_end.append(_connected)
-        tracing.on_connection_reuseconn.append(_connected)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=_tls(settings)),
+            connector=aiohttp.TCPConnector(
+                limit=0, ssl=calls.trust(verify=settings.verify_tls, ca_file=settings.ca_file)
+            ),
             # Session cookies of one answer must not change what the next call is allowed to see.
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={
@@ -93,7 +78,7 @@ class BambooHrClient:
                 "User-Agent": "timeoff-sync",
             },
             trust_env=settings.proxy_from_environment,
-            trace_configs=[tracing],
+            trace_configs=[calls.tracing()],
         )
 
     async def close(self) -> None:
@@ -129,8 +114,7 @@ class BambooHrClient:
         timeout: float | None = None,
     ) -> Reply:
         writing = method != "GET"
-        progress = _Progress()
-        total = self._timeout if timeout is None else max(timeout, 0.001)
+        progress = calls.Progress()
         try:
             async with self._session.request(
                 method,
@@ -139,40 +123,19 @@ class BambooHrClient:
                 json=json,
                 # A redirected write could be sent twice; a redirected read shows a login page.
                 allow_redirects=False,
-                # The threshold is out of reach because aiohttp rounds longer times up to whole seconds.
-                timeout=aiohttp.ClientTimeout(total=total, sock_connect=total, ceil_threshold=86_400),
-                middlewares=(_never_again,) if writing else (),
+                timeout=calls.timeout(self._timeout if timeout is None else timeout),
+                middlewares=(calls.never_again,) if writing else (),
                 trace_request_ctx=progress,
             ) as response:
                 if 200 <= response.status < 300:
                     return await _reply(response, writing)
                 # Bodies of errors are not read: what BambooHR says stands in a header.
                 raise _refusal(operation, response, writing, private)
-        except (aiohttp.ClientError, TimeoutError, OSError, _Dropped) as error:
-            kind = type(error.__cause__ if isinstance(error, _Dropped) else error).__name__
+        except calls.TROUBLE as error:
+            kind = calls.kind_of(error)
             if writing and progress.sent:
                 raise OutcomeUnknown(f"BambooHR {operation}: no clear answer ({kind})") from None
-            if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):
-                kind = f"{kind}: the TLS certificate or handshake was refused"
             raise RetryLater(f"BambooHR {operation}: not reached ({kind})") from None
-
-
-async def _connected(_session: object, context: SimpleNamespace, _params: object) -> None:
-    context.trace_request_ctx.sent = True
-
-
-async def _never_again(request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
-    """aiohttp repeats idempotent methods once on a connection that turns out to be dead, and PUT counts as
-
-    idempotent. BambooHR's PUT is not: it makes a new request each time. An error of another family ends
-    aiohttp's loop.
-    """
-    try:
-        return await send(request)
-    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
-        raise
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise _Dropped from error
 
 
 async def _reply(response: ClientResponse, writing: bool) -> Reply:
@@ -192,7 +155,7 @@ def _refusal(operation: str, response: ClientResponse, writing: bool, private: s
     reason = message(response.headers, private)
     request_id = next((response.headers[n] for n in _REQUEST_ID_HEADERS if n in response.headers), "")
     text = explain(operation, status, reason, request_id)
-    wait = retry_after(response.headers)
+    wait = calls.retry_after(response.headers)
     if status == 429 or (status == 503 and wait is not None):
         return RetryLater(text, retry_after=wait, throttled=True)
     if status == 408 or status >= 500:
@@ -210,58 +173,14 @@ def explain(operation: str, status: int, reason: str, request_id: str) -> str:
         text += ", redirected: check company and base_url"
     if reason:
         text += f": {reason}"
-    return f"{text} (request {_printable(request_id, 64)})" if request_id else text
+    return f"{text} (request {calls.one_line(request_id, 64)})" if request_id else text
 
 
 def message(headers: Mapping[str, str], private: str | None = None) -> str:
     """BambooHR's own words, one line; empty if they repeat twelve characters of the employee's note."""
     text = next((headers[name] for name in _MESSAGE_HEADERS if headers.get(name)), "")
-    text = _printable(text, 300)
-    if private:
-        lowered, note = text.lower(), " ".join(private.split()).lower()
-        if any(note[at : at + 12] in lowered for at in range(max(1, len(note) - 11))):
-            return ""
-    return text
+    text = calls.one_line(text, 300)
+    return "" if calls.repeats(text, private) else text
 
 
-def _printable(text: str, limit: int) -> str:
-    """One line without control characters."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())[:limit]
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, from a number of seconds or an HTTP date; None if absent or unreadable.
-
-    The unit is not stated by BambooHR; both forms are legal HTTP (RFC 9110, 10.2.3). A date is taken
-    relative to the answer's own `Date`, so that clocks need not agree.
-    """
-    text = headers.get("Retry-After", "").strip()
-    if text.isascii() and text.replace(".", "", 1).isdigit():
-        return min(float(text), 86_400.0)
-    until = _http_date(text)
-    if until is None:
-        return None
-    now = _http_date(headers.get("Date", "")) or datetime.now(UTC)
-    return min(max((until - now).total_seconds(), 0.0), 86_400.0)
-
-
-def _http_date(text: str) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError):
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _tls(settings: BambooHrSettings) -> ssl.SSLContext | bool:
-    if not settings.verify_tls:
-        return False
-    if settings.ca_file is None:
-        return True
-    try:
-        return ssl.create_default_context(cafile=settings.ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError([f"ca_file: cannot be used ({type(error).__name__})"]) from None
-
-
-__all__ = ["BambooHrClient", "Refused", "Reply", "message", "retry_after"]
+__all__ = ["BambooHrClient", "Refused", "Reply", "message"]

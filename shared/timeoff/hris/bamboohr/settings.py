@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, SecretStr, model_validator
 from yarl import URL
 
+from timeoff.hris.address import check_base_url
 from timeoff.settings.model import Seconds, Section
 
 _COMPANY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")
@@ -53,25 +53,9 @@ class BambooHrSettings(Section):
             raise ValueError("api_key is empty")
         if ":" in key or not key.isprintable() or not key.isascii() or key != key.strip():
             raise ValueError("api_key holds a character that no key has (space, line end or colon)")
-        self._check_url()
+        if self.base_url is not None:
+            check_base_url(self.base_url, insecure_http=self.insecure_http, shows="the API key")
         return self
-
-    def _check_url(self) -> None:
-        if self.base_url is None:
-            return
-        try:
-            url = URL(self.base_url)
-            _ = url.port
-        except ValueError:
-            raise ValueError("base_url is not a URL") from None
-        if url.scheme not in ("https", "http") or not url.host:
-            raise ValueError("base_url must start with https:// and name a host")
-        if url.user or url.password:
-            raise ValueError("base_url must not hold credentials; use api_key")
-        if url.query_string or url.fragment:
-            raise ValueError("base_url must not hold a query or fragment")
-        if url.scheme == "http" and not (self.insecure_http or _is_loopback(url.host)):
-            raise ValueError("base_url with http:// would show the API key to the network; use https://")
 
     @property
     def api_root(self) -> URL:
@@ -92,12 +76,3 @@ class BambooHrSettings(Section):
         else:
             url = URL(f"https://{self.company}.bamboohr.com")
         return url / "api/gateway.php" / str(self.company) if self.gateway else url / "api"
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

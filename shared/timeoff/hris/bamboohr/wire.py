@@ -9,17 +9,17 @@ Every reader raises `ValueError` with a text that names fields and never values.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from timeoff.events import describe
-from timeoff.hris.bamboohr.marker import Mark, read_mark
-from timeoff.hris.port import Employee, HrisEntry, TimeOffType, Unit
+from timeoff.hris.documents import Document, Id, is_id, parse
+from timeoff.hris.marker import Mark, read_mark
+from timeoff.hris.port import Balance, BalanceKind, Employee, HrisEntry, TimeOffType, Unit
 from timeoff.vocabulary import EntrySpec, EntryStatus
 
 #: `superceded` is BambooHR's own spelling; `declined` and `denied` are the same thing to it. A word that is
@@ -43,24 +43,6 @@ _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday",
 _ABSURD = Decimal(100_000)
 
 
-def parse(body: bytes) -> Any:
-    """JSON with exact decimals."""
-    try:
-        return json.loads(body, parse_float=Decimal, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        raise ValueError("not JSON") from None
-
-
-def _refuse(_: str) -> Any:
-    raise ValueError("not a number")
-
-
-def _id(value: object) -> object:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return value.strip() if isinstance(value, str) else value
-
-
 def _decimal(value: object) -> Decimal:
     """A number or its text; nothing (null, empty) is 0."""
     if value is None or value == "":
@@ -74,6 +56,11 @@ def _decimal(value: object) -> Decimal:
     if not number.is_finite() or abs(number) > _ABSURD:
         raise ValueError("no sensible number")
     return number
+
+
+def _figure(value: object) -> Decimal | None:
+    """A balance: nothing is not 0."""
+    return None if value is None or value == "" else _decimal(value)
 
 
 def _map(value: object) -> object:
@@ -93,28 +80,23 @@ def _mark(value: object) -> Mark | None:
     return None
 
 
-Id = Annotated[str, BeforeValidator(_id), Field(min_length=1, max_length=64)]
 Number = Annotated[Decimal, BeforeValidator(_decimal)]
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
-
-
-class _Status(_Wire):
+class _Status(Document):
     status: str
 
 
-class _Kind(_Wire):
+class _Kind(Document):
     id: Id = ""
 
 
-class _Amount(_Wire):
+class _Amount(Document):
     unit: str = ""
     amount: Number = Decimal(0)
 
 
-class _Request(_Wire):
+class _Request(Document):
     """One time-off request as the listing shows it."""
 
     id: Id
@@ -125,7 +107,7 @@ class _Request(_Wire):
     created: str | None = None
     type: Annotated[_Kind, BeforeValidator(_map)] = _Kind()
     amount: Annotated[_Amount, BeforeValidator(_map)] = _Amount()
-    dates: Annotated[dict[date, Number], BeforeValidator(_map)] = {}
+    dates: Annotated[dict[date, Number], BeforeValidator(_map)] = Field(default_factory=dict)
     mark: Annotated[Mark | None, BeforeValidator(_mark)] = Field(None, alias="notes")
 
     def entry(self) -> HrisEntry:
@@ -170,12 +152,12 @@ def read_requests(document: Any) -> list[HrisEntry]:
     return entries
 
 
-class _Person(_Wire):
+class _Person(Document):
     id: Id
     workEmail: str | None = None
 
 
-class _Directory(_Wire):
+class _Directory(Document):
     employees: list[_Person]
 
 
@@ -190,20 +172,22 @@ def read_directory(document: Any) -> list[Employee]:
     return [Employee(person.id, (person.workEmail or "").strip() or None) for person in people]
 
 
-class _Type(_Wire):
+class _Type(Document):
     id: Id
     name: str
     units: str
 
 
-class _Hours(_Wire):
+class _Hours(Document):
     name: str
     amount: Number
 
 
-class _Types(_Wire):
+class _Types(Document):
     timeOffTypes: list[_Type]
-    defaultHours: Annotated[list[_Hours], BeforeValidator(lambda value: value or [])] = []
+    defaultHours: Annotated[list[_Hours], BeforeValidator(lambda value: value or [])] = Field(
+        default_factory=list
+    )
 
 
 def read_types(
@@ -237,10 +221,36 @@ def read_types(
     ]
 
 
-class Answer(BaseModel):
-    """What the answer to a write may tell; every field may be missing."""
+class _Left(Document):
+    """One row of the calculator. `discretionary` policies have no limit, whatever the figure says."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    timeOffType: Id
+    units: str
+    balance: Annotated[Decimal | None, BeforeValidator(_figure)] = None
+    policyType: str = ""
+
+
+def read_balances(document: Any, on: date, kind: BalanceKind) -> list[Balance]:
+    """What is left of each type. A unit unknown today, or a row without a figure, is left out."""
+    if not isinstance(document, list):
+        raise ValueError("balances: not a list")
+    balances = []
+    for index, item in enumerate(document):
+        try:
+            row = _Left.model_validate(item)
+        except ValidationError as error:
+            raise ValueError(f"balance {index}: {describe(error)}") from None
+        unit = _UNITS.get(row.units.strip().lower())
+        unlimited = row.policyType.strip().lower() == "discretionary"
+        if unit is None or (row.balance is None and not unlimited):
+            continue
+        left = None if unlimited else row.balance
+        balances.append(Balance(row.timeOffType, on, left, unit, kind, unlimited=unlimited))
+    return balances
+
+
+class Answer(Document):
+    """What the answer to a write may tell; every field may be missing."""
 
     id: Id | None = None
     status: _Status | None = None
@@ -262,11 +272,6 @@ def id_from_location(location: str | None) -> str | None:
     """`…/time_off/request/1675` -> `1675`."""
     last = (location or "").partition("?")[0].rstrip("/").rpartition("/")[2]
     return last if is_id(last) else None
-
-
-def is_id(text: str) -> bool:
-    """Ids are positive whole numbers; employee 0 would mean the owner of the API key."""
-    return text.isascii() and text.isdigit() and len(text) <= 19 and int(text) > 0
 
 
 def json_number(value: Decimal) -> int | float:
@@ -307,3 +312,19 @@ def write_request(
     if previous_id is not None:
         body["previousRequest"] = int(previous_id)
     return body
+
+
+__all__ = [
+    "STATUSES",
+    "Answer",
+    "id_from_location",
+    "is_id",
+    "json_number",
+    "parse",
+    "read_answer",
+    "read_balances",
+    "read_directory",
+    "read_requests",
+    "read_types",
+    "write_request",
+]
