@@ -21,6 +21,7 @@ ConfigOption = Annotated[
 class RoleName(StrEnum):
     LISTENER = "listener"
     SYNC = "sync"
+    LEAVE = "leave"
 
 
 def show(

@@ -9,7 +9,7 @@ import typer
 
 from timeoff.errors import SettingsError, TimeoffError
 from timeoff.telemetry.metrics import product_version
-from timeoff_cli import config, exits, operate, sandbox, services
+from timeoff_cli import config, exits, leave, operate, proxy, sandbox, services
 from timeoff_cli.demo import command as demo
 
 app = typer.Typer(
@@ -40,6 +40,9 @@ app.command("config")(config.show)
 app.command("listener")(services.listener)
 app.command("sync")(services.sync)
 app.command("database")(services.database)
+app.command("leave")(leave.leave)
+app.command("leave-account")(leave.account)
+app.command("leave-employees")(leave.employees)
 app.command("go-live")(operate.go_live)
 app.command("held")(operate.held)
 app.command("failed")(operate.failed)
@@ -48,6 +51,7 @@ app.command("brake")(operate.brake)
 app.command("targets")(operate.targets)
 app.command("demo")(demo.demo)
 app.command("sandbox")(sandbox.sandbox)
+app.command("proxy")(proxy.proxy)
 
 
 def main() -> None:

@@ -11,6 +11,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = {path.name for path in (ROOT / "services").glob("timeoff_*") if (path / "__init__.py").exists()}
 PURE = {
+    "timeoff_leave.errors",
+    "timeoff_leave.filters",
+    "timeoff_leave.journal_postings",
+    "timeoff_leave.periods",
+    "timeoff_leave.requests_rules",
+    "timeoff_leave.values",
+    "timeoff_leave.wire",
     "timeoff_sync.bookings",
     "timeoff_sync.decide",
     "timeoff_sync.decisions",
@@ -22,9 +29,6 @@ PURE = {
     "timeoff.days",
     "timeoff.vocabulary",
     "timeoff.hris.units",
-    "timeoff_leave.journal_postings",
-    "timeoff_leave.periods",
-    "timeoff_leave.requests_rules",
 }
 #: A clock, a loop, a socket, a file, chance.
 IMPURE = {
@@ -135,6 +139,6 @@ def test_the_ports_know_no_vendor() -> None:
 
 
 def test_everything_is_found() -> None:
-    assert {"timeoff_cli", "timeoff_listener", "timeoff_sandbox", "timeoff_sync"} <= SERVICES
+    assert {"timeoff_cli", "timeoff_leave", "timeoff_listener", "timeoff_sandbox", "timeoff_sync"} <= SERVICES
     assert all(source(module).is_file() for module in PURE)
     assert len(modules(ROOT / "shared" / "timeoff")) > 30

@@ -1,0 +1,130 @@
+"""The leave service does what its OpenAPI document says: calls made of the document, right and wrong ones,
+on the real service and a real database. Every answer has a status that the document names, in the shape
+that it gives; none is a server error; what the document forbids is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+import jsonschema
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from tests.support import postgres
+from tests.support.leave import served
+
+from timeoff_leave import app, openapi
+
+DOCUMENT = openapi.document(app.ROUTES, envelope=False)
+OPERATIONS = [
+    (method.upper(), path) for path, operations in DOCUMENT["paths"].items() for method in operations
+]
+#: Of each kind (right, wrong) for each call.
+EXAMPLES = 12
+
+REFUSED_IF_WRONG = (
+    content_type_conformance,
+    negative_data_rejection,
+    response_schema_conformance,
+    schemathesis.checks.not_a_server_error,
+    status_code_conformance,
+)
+
+
+@dataclass(frozen=True)
+class Running:
+    url: str
+    token: str
+    schema: Any
+
+
+@pytest.fixture(scope="module")
+def running(postgres_server: postgres.DatabaseServer) -> Iterator[Running]:
+    """The service in a loop of its own: schemathesis waits for answers in the test's thread."""
+    name = "leave_openapi"
+    postgres.run(postgres_server.create_database(name))
+    started: Future[tuple[str, str]] = Future()
+    loop = asyncio.new_event_loop()
+    stop = asyncio.Event()
+
+    async def serve() -> None:
+        async with served(postgres_server.url(name), requests_per_minute=1_000_000) as leave:
+            region = await leave.region("West")
+            items = [await leave.item(region=region, leaveType=leave_type) for leave_type in (8, 10, 9)]
+            policies = [await leave.policy(region=region, items=items[:number]) for number in (2, 1, 0)]
+            people = [await leave.employee(region=region) for _ in range(4)]
+            await leave.assign(policies[0], *people[:2])
+            assert leave.token is not None
+            started.set_result((leave.url, leave.token))
+            await stop.wait()
+
+    def work() -> None:
+        try:
+            loop.run_until_complete(serve())
+        except BaseException as error:
+            if started.done():
+                raise
+            started.set_exception(error)
+        finally:
+            loop.run_until_complete(loop.shutdown_default_executor())
+            loop.close()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        url, token = started.result(30)
+        yield Running(url, token, schemathesis.openapi.from_url(url + openapi.PATH))
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        postgres.run(postgres_server.drop_database(name))
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+@pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=lambda part: str(part))
+def test_calls_made_of_the_document_are_answered_as_it_says(
+    running: Running, method: str, path: str, mode: GenerationMode
+) -> None:
+    operation = running.schema[path][method]
+
+    @seed(1)
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode), id=st.integers(1, 4))
+    def call(case: Any, id: int) -> None:
+        if mode.is_positive and "id" in case.path_parameters:
+            case.path_parameters["id"] = id  # one that is there, more often than chance would have it
+        response = case.call(headers={"Authorization": f"Bearer {running.token}"})
+        case.validate_response(response, checks=REFUSED_IF_WRONG)
+
+    call()
+
+
+def test_the_document_is_the_one_of_the_routes_and_valid(running: Running) -> None:
+    assert running.schema.raw_schema == DOCUMENT
+    assert DOCUMENT["openapi"].startswith("3.1.")
+    assert len(OPERATIONS) == len(app.ROUTES) + 1
+    for schema in DOCUMENT["components"]["schemas"].values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+    ids = [op["operationId"] for ops in DOCUMENT["paths"].values() for op in ops.values()]
+    assert len(set(ids)) == len(ids)
