@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 LOG    ?=
+HRIS   ?=
 ARGS   ?=
 
 BIN   := $(VENV)/bin
@@ -28,8 +29,8 @@ $(READY): requirements-dev.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(READY) ## play a working day and prove it (LOG=kafka, ARGS="--agents 50")
-	@$(CLEAN_ENV) $(BIN)/timeoff-sync demo $(if $(LOG),--log $(LOG)) $(ARGS)
+demo: $(READY) ## play a working day and prove it (LOG=kafka, HRIS=leave, ARGS="--agents 50")
+	@$(CLEAN_ENV) $(BIN)/timeoff-sync demo $(if $(LOG),--log $(LOG)) $(if $(HRIS),--hris $(HRIS)) $(ARGS)
 
 test: $(READY) ## all tests, with real PostgreSQL and real Kafka (ARGS="-k lanes")
 	@$(CLEAN_ENV) $(BIN)/python -m pytest $(or $(ARGS),tests)

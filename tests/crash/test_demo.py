@@ -22,6 +22,17 @@ async def test_the_demo_ends_with_zeros(tmp_path: Path) -> None:
     assert report["passed"] is True
 
 
+async def test_the_demo_against_the_leave_service_ends_with_zeros(tmp_path: Path) -> None:
+    """Would break: the product would work with the one HRIS that it was made with."""
+    code, said = await _demo(tmp_path, "--hris", "leave")
+    assert code == 0, said
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["passed"] is True
+    # The proxy did spoil answers, and the judge did see writes.
+    assert {"refuse", "throttle", "commit_then_drop"} <= set(report["hris_faults"])
+    assert report["latency_ms"]["samples"] > 30
+
+
 async def test_the_demo_fails_with_a_protection_switched_off(tmp_path: Path) -> None:
     """Would break: the demo would prove nothing if it could not fail.
 

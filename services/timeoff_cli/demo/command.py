@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -26,6 +27,9 @@ from rich.progress import (
 
 from timeoff.embedded.kafka import KafkaUnavailable
 from timeoff_cli import exits
+from timeoff_cli.demo.hris import Hris
+from timeoff_cli.demo.hris_bamboohr import BambooHr
+from timeoff_cli.demo.hris_leave import Leave
 from timeoff_cli.demo.judge import Verdict, judge, rows_as_dicts
 from timeoff_cli.demo.play import Player, until_quiet
 from timeoff_cli.demo.report import as_json, show
@@ -66,20 +70,20 @@ find_waits = [0.0, 0.5, 1.0]
 empty_wait = 2.0
 writeback_every = 0.5
 brake = {{ window = 600.0, max_cancels = 1000, max_share = 0.6 }}
-
-[hris.acme]
-adapter = "bamboohr"
-requests_per_minute = 30000
-[hris.acme.settings]
-base_url = "{url}"
-read_lag = 1.0
-call_timeout = 4.0
 """
+
+
+HRIS: dict[str, Callable[[int], Hris]] = {"bamboohr": BambooHr, "leave": Leave}
 
 
 class LogKind(StrEnum):
     POSTGRES = "postgres"
     KAFKA = "kafka"
+
+
+class HrisKind(StrEnum):
+    BAMBOOHR = "bamboohr"
+    LEAVE = "leave"
 
 
 class Break(StrEnum):
@@ -90,6 +94,9 @@ class Break(StrEnum):
 
 def demo(
     log: Annotated[LogKind, typer.Option(help="Event log to use.")] = LogKind.POSTGRES,
+    hris: Annotated[
+        HrisKind, typer.Option(help="The sandbox's BambooHR, or the leave service behind a recording proxy.")
+    ] = HrisKind.BAMBOOHR,
     agents: Annotated[int, typer.Option(min=20, help="WFM agents.")] = 200,
     changes: Annotated[int, typer.Option(min=60, help="Changes in Genesys over the day.")] = 1000,
     seed: Annotated[int, typer.Option(help="Another seed, another day.")] = 1,
@@ -106,7 +113,20 @@ def demo(
         typer.echo(f"--json: there is no folder {json_file.absolute().parent}", err=True)
         raise typer.Exit(exits.USAGE)
     try:
-        code = asyncio.run(_run(console, log.value, agents, changes, seed, seconds, json_file, keep, broken))
+        code = asyncio.run(
+            _run(
+                console,
+                log.value,
+                HRIS[hris](RAISED),
+                agents,
+                changes,
+                seed,
+                seconds,
+                json_file,
+                keep,
+                broken,
+            )
+        )
     except KafkaUnavailable as error:
         console.print(f"[red]Kafka cannot be had:[/red] {error}")
         code = exits.UNREACHABLE
@@ -116,6 +136,7 @@ def demo(
 async def _run(
     console: Console,
     log: str,
+    hris: Hris,
     agents: int,
     changes: int,
     seed: int,
@@ -127,14 +148,19 @@ async def _run(
     began = time.monotonic()
     options = {
         "genesys": {"requestsPerMinute": RAISED, "heartbeatSeconds": 10},
-        "bamboohr": {"requestsPerMinute": RAISED, "latencyMs": 15, "readLagMs": 200},
+        **hris.sandbox_options(),
     }
-    console.print("Starting PostgreSQL, the sandbox" + (" and Kafka" if log == "kafka" else "") + " …")
-    async with Stage(log=log, agents=agents, seed=seed, sandbox=options, settings=SETTINGS) as stage:
+    parts = ", ".join(("PostgreSQL", "the sandbox", *hris.parts))
+    console.print(f"Starting {parts}" + (" and Kafka" if log == "kafka" else "") + " …")
+    async with Stage(
+        log=log, hris=hris, agents=agents, seed=seed, sandbox=options, settings=SETTINGS
+    ) as stage:
         world = await stage.ask(
             "POST", "/world", {"seed": seed, "agents": agents, "agentsWithoutEmployee": 2}
         )
-        script = Writer(world, seed, datetime.now(UTC).date()).write(changes)
+        world = await hris.fill(world)
+        today = datetime.now(UTC).date()
+        script = Writer(world, seed, today, refuses_overlaps=hris.refuses_overlaps).write(changes)
         _header(console, stage, script, agents, seed, broken)
         left, player = await _play(console, stage, script, seed, seconds, broken)
         verdict = await _judged(stage, world, player)
@@ -143,7 +169,14 @@ async def _run(
             script,
             player.played,
             left,
-            {"log": stage.log_name, "database": stage.database_name, "agents": agents, "seed": seed},
+            hris.writing,
+            {
+                "log": stage.log_name,
+                "database": stage.database_name,
+                "hris": hris.title,
+                "agents": agents,
+                "seed": seed,
+            },
             time.monotonic() - began,
         )
         show(console, report)
@@ -167,6 +200,8 @@ def _header(
 ) -> None:
     console.rule("[bold]timeoff-sync demo")
     console.print(f"log: {stage.log_name}    database: {stage.database_name}    seed: {seed}")
+    if stage.hris.parts:
+        console.print(f"HRIS: {stage.hris.title}")
     console.print(f"{agents} agents, {script.changes} changes, {len(script.baseline)} requests from before")
     console.print(
         f"budgets and the sandbox's limits are raised to {RAISED} calls a minute (Genesys allows 300)"
@@ -258,7 +293,7 @@ async def _tick(progress: Progress, bar: Any, player: Player, stage: Stage) -> N
 
 
 async def _judged(stage: Stage, world: dict[str, Any], player: Player) -> Verdict:
-    """All three sides, read from the sandbox's admin API and the ledger."""
+    """All three sides: Genesys from the sandbox's admin API, the ledger, and the HRIS."""
     connection = await asyncpg.connect(stage.database)
     try:
         rows = await connection.fetch("SELECT request_id, state, reason, detail FROM ledger.requests")
@@ -271,8 +306,8 @@ async def _judged(stage: Stage, world: dict[str, Any], player: Player) -> Verdic
     return judge(
         world,
         (await stage.ask("GET", "/genesys/requests"))["requests"],
-        (await stage.ask("GET", "/hris/entries"))["entries"],
-        (await stage.ask("GET", "/hris/calls"))["calls"],
+        await stage.hris.truth(),
+        stage.hris.amounts,
         rows_as_dicts([dict(row) for row in rows]),
         rows_as_dicts([dict(row) for row in entries]),
         (player.played.calm_from, player.played.calm_to),
@@ -285,7 +320,10 @@ async def _kept(console: Console, stage: Stage) -> None:
     console.print("Try in another terminal (secrets as below):")
     for name, value in stage.environment.items():
         console.print(f"  export {name}={value}", highlight=False, soft_wrap=True)
-    console.print("  timeoff-sync held\nCtrl-C ends everything.")
+    console.print("  timeoff-sync held")
+    for line in stage.hris.look_around():
+        console.print(f"  {line}", highlight=False, soft_wrap=True)
+    console.print("Ctrl-C ends everything.")
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -1,20 +1,21 @@
-"""The judge: Genesys, ledger and HRIS side by side, from the sandbox's own logs.
+"""The judge: Genesys, ledger and HRIS side by side, from the sandbox's and the HRIS's own logs.
 
-It shares no code with what it judges: what an entry should say is worked out here, from the sandbox's truth.
+It shares no code with what it judges: what a record should say is worked out here, from the sandbox's truth.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo
 
-Truth = dict[str, Any]
-Amounts = dict[str, Decimal]
+from timeoff_cli.demo.hris import Amounts, Document, Record, Truth
+
+#: What a record should hold for a version of a request, given its type and the zone of its unit.
+Expected = Callable[[Document, Document, str], Amounts]
 
 
 @dataclass
@@ -33,6 +34,7 @@ class Verdict:
     latencies: list[float] = field(default_factory=list)
     overheads: list[float] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
 
     @property
     def zeros(self) -> bool:
@@ -40,15 +42,15 @@ class Verdict:
 
 
 def judge(
-    world: Truth,
-    requests: list[Truth],
-    entries: list[Truth],
-    calls: list[Truth],
-    ledger_requests: list[Truth],
-    ledger_entries: list[Truth],
+    world: Document,
+    requests: list[Document],
+    hris: Truth,
+    expected: Expected,
+    ledger_requests: list[Document],
+    ledger_entries: list[Document],
     calm: tuple[float, float],
 ) -> Verdict:
-    verdict = Verdict()
+    verdict = Verdict(wrong=list(hris.wrong), calls=hris.calls, faults=hris.faults)
     zones = {unit["id"]: unit["timeZone"] for unit in world["managementUnits"]}
     types = _types_by_code(world)
     employees = {agent["agentId"]: agent["employeeId"] for agent in world["agents"]}
@@ -62,21 +64,13 @@ def judge(
             verdict.failed[row["reason"]] += 1
     verdict.adopted = sum(1 for row in ledger_entries if row["adopted"])
 
-    live = [entry for entry in entries if entry["status"] in ("approved", "requested")]
+    live = [record for record in hris.records if record.live]
     verdict.live_entries = len(live)
-    by_request: dict[str, list[Truth]] = defaultdict(list)
-    for entry in live:
-        owner = request_of.get(str(entry["id"]))
-        if owner is not None:
-            by_request[owner].append(entry)
-        elif entry["by"] == "api":
-            verdict.duplicate.append(f"HRIS record {entry['id']} belongs to no request in the ledger")
-
+    by_request = _by_request(verdict, live, request_of)
     for request in requests:
         request_id = request["id"]
         found = by_request.get(request_id, [])
         type_ = types.get(request["activityCodeId"])
-        employee = employees.get(request["agentId"])
         wanted = request["status"] == "APPROVED" and type_ is not None
         if len(found) > 1:
             verdict.duplicate.append(f"{request_id}: {len(found)} live records")
@@ -87,33 +81,46 @@ def judge(
         if wanted and not found:
             verdict.missing.append(request_id)
         elif not wanted and found:
-            verdict.stale.append(f"{request_id} is {request['status']}, record {found[0]['id']} is live")
+            verdict.stale.append(f"{request_id} is {request['status']}, record {found[0].id} is live")
         elif wanted and found and type_ is not None:
             zone = zones[request["managementUnitId"]]
-            said = {on: Decimal(value) for on, value in found[0]["dates"].items() if Decimal(value)}
-            fits = found[0]["employeeId"] == employee and str(found[0]["typeId"]) == type_["id"]
-            if not fits or said != _amounts(request, type_, zone):
-                older = any(said == _amounts(v, type_, zone) for v in request["history"][:-1])
+            said = found[0].amounts
+            fits = found[0].employee_id == employees.get(request["agentId"])
+            fits = fits and found[0].type_id == type_["id"]
+            if not fits or said != expected(request, type_, zone):
+                older = any(said == expected(version, type_, zone) for version in request["history"][:-1])
                 (verdict.stale if fits and older else verdict.wrong).append(request_id)
-    _ledger_against_hris(verdict, entries, ledger_entries, waiting)
-    _latencies(verdict, requests, entries, calls, request_of, types, zones, calm)
-    for call in calls:
-        verdict.calls[call["operation"]] += 1
+    _ledger_against_hris(verdict, hris.records, ledger_entries, waiting)
+    _latencies(verdict, requests, hris, expected, request_of, types, zones, calm)
     return verdict
 
 
+def _by_request(verdict: Verdict, live: list[Record], request_of: dict[str, str]) -> dict[str, list[Record]]:
+    """Live records by request: that of the ledger, which has to be the one that the record's key names."""
+    by_request: dict[str, list[Record]] = defaultdict(list)
+    for record in live:
+        owner = request_of.get(record.id)
+        if record.claims is not None and record.claims != owner:
+            whose = owner or "nobody"
+            verdict.wrong.append(f"{record.claims}: its record {record.id} is {whose}'s in the ledger")
+        if request_id := owner or record.claims:
+            by_request[request_id].append(record)
+        elif not record.by_hand:
+            verdict.duplicate.append(f"HRIS record {record.id} belongs to no request in the ledger")
+    return by_request
+
+
 def _ledger_against_hris(
-    verdict: Verdict, entries: list[Truth], ledger_entries: list[Truth], waiting: set[str]
+    verdict: Verdict, records: list[Record], ledger_entries: list[Document], waiting: set[str]
 ) -> None:
     """What the ledger calls live must be live in the HRIS, and the other way round."""
-    status = {str(entry["id"]): entry["status"] for entry in entries}
+    live = {record.id for record in records if record.live}
     for row in ledger_entries:
-        is_live = status.get(row["vendor_id"]) in ("approved", "requested")
-        if row["live"] != is_live and row["request_id"] not in waiting:
+        if row["live"] != (row["vendor_id"] in live) and row["request_id"] not in waiting:
             verdict.wrong.append(f"{row['request_id']}: ledger and HRIS disagree on {row['vendor_id']}")
 
 
-def _types_by_code(world: Truth) -> dict[str, Truth]:
+def _types_by_code(world: Document) -> dict[str, Document]:
     types = {str(type_["id"]): type_ for type_ in world["types"]}
     return {
         code: {**types[str(plan["hrisTimeOffType"]["id"])], "id": str(plan["hrisTimeOffType"]["id"])}
@@ -123,63 +130,42 @@ def _types_by_code(world: Truth) -> dict[str, Truth]:
     }
 
 
-def _amounts(version: Truth, type_: Truth, zone: str) -> Amounts:
-    """What the HRIS should hold for a version of a request: hours of payable time, or whole days."""
-    dates = version["dates"]
-    starts = version["partialStarts"]
-    payable = version["payableMinutes"]
-    days = list(dates) or [
-        datetime.fromisoformat(start.replace("Z", "+00:00")).astimezone(ZoneInfo(zone)).date().isoformat()
-        for start in starts
-    ]
-    amounts: Amounts = {}
-    for on, minutes in zip(days, payable, strict=True):
-        if type_["units"] == "days":
-            amount = Decimal(1) if dates else (Decimal(minutes) / 480).quantize(Decimal("0.01"))
-        else:
-            amount = (Decimal(minutes) / 60).quantize(Decimal("0.01"))
-        amounts[on] = amounts.get(on, Decimal(0)) + amount
-    return {on: amount for on, amount in amounts.items() if amount}
-
-
 def _latencies(
     verdict: Verdict,
-    requests: list[Truth],
-    entries: list[Truth],
-    calls: list[Truth],
+    requests: list[Document],
+    hris: Truth,
+    expected: Expected,
     request_of: dict[str, str],
-    types: dict[str, Truth],
+    types: dict[str, Document],
     zones: dict[str, str],
     calm: tuple[float, float],
 ) -> None:
     """From the moment Genesys changed to the moment the HRIS had it, per write of the day."""
     by_id = {request["id"]: request for request in requests}
-    called = {str(call["entryId"]): call["at"] for call in calls if call["operation"] == "create"}
-    for entry in entries:
-        request = by_id.get(request_of.get(str(entry["id"]), ""))
-        if request is None or entry["by"] != "api" or request["activityCodeId"] not in types:
+    for write in hris.writes:
+        request = by_id.get(request_of.get(write.record_id, ""))
+        if request is None or request["activityCodeId"] not in types:
             continue
         type_, zone = types[request["activityCodeId"]], zones[request["managementUnitId"]]
-        said = {on: Decimal(value) for on, value in entry["dates"].items() if Decimal(value)}
         causes = [
             _at(version)
             for version in request["history"]
             if version["status"] == "APPROVED"
-            and _at(version) <= entry["committedAt"]
-            and _amounts(version, type_, zone) == said
+            and _at(version) <= write.committed_at
+            and expected(version, type_, zone) == write.amounts
         ]
         if not causes:
             continue
-        verdict.latencies.append(entry["committedAt"] - causes[-1])
-        if calm[0] <= causes[-1] <= calm[1] and str(entry["id"]) in called:
-            verdict.overheads.append(called[str(entry["id"])] - causes[-1])
+        verdict.latencies.append(write.committed_at - causes[-1])
+        if calm[0] <= causes[-1] <= calm[1] and write.called_at is not None:
+            verdict.overheads.append(write.called_at - causes[-1])
 
 
-def _at(version: Truth) -> float:
+def _at(version: Document) -> float:
     return datetime.fromisoformat(version["at"].replace("Z", "+00:00")).timestamp()
 
 
-def rows_as_dicts(rows: list[Any]) -> list[Truth]:
+def rows_as_dicts(rows: list[Any]) -> list[Document]:
     """Ledger rows for the judge; JSON columns are parsed."""
     return [
         {

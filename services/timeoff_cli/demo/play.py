@@ -8,11 +8,12 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from decimal import Decimal
 
 import asyncpg
 
 from timeoff.errors import Unreachable
+from timeoff_cli.demo.hris import Record
 from timeoff_cli.demo.script import Planned, Script
 from timeoff_cli.demo.stage import Stage
 
@@ -35,6 +36,7 @@ class Played:
 class Player:
     def __init__(self, stage: Stage, script: Script, seed: int, tell: Tell) -> None:
         self._stage = stage
+        self._hris = stage.hris
         self._script = script
         self._random = random.Random(seed)  # noqa: S311 - a script, not a secret
         self._tell = tell
@@ -47,8 +49,7 @@ class Player:
         later = [planned for planned in self._script.baseline if len(planned.operations) > 1]
         await self._operate([(planned, 1) for planned in later], True)
         for planned in self._script.baseline:
-            if planned.by_hand:
-                await self._stage.ask("POST", "/hris/entries", planned.by_hand)
+            await self._book(planned)
 
     async def calm(self) -> None:
         """One change after the other on an idle system, for the latency of the path itself."""
@@ -70,7 +71,7 @@ class Player:
         schedule.sort(key=lambda item: (item[0], item[1], item[3]))
         began = time.monotonic()
         faults = asyncio.create_task(self._faults(began, seconds))
-        touched = asyncio.create_task(self._touch())
+        people = asyncio.create_task(self._people())
         try:
             while schedule:
                 now = time.monotonic() - began
@@ -78,11 +79,11 @@ class Player:
                 if due:
                     await self._operate(due)
                 await asyncio.sleep(0.05)
-            await asyncio.gather(faults, touched)
+            await asyncio.gather(faults, people)
         finally:
-            for task in (faults, touched):
+            for task in (faults, people):
                 task.cancel()
-            await asyncio.gather(faults, touched, return_exceptions=True)
+            await asyncio.gather(faults, people, return_exceptions=True)
 
     async def _operate(self, steps: list[tuple[Planned, int]], silent: bool = False) -> None:
         operations = []
@@ -109,7 +110,9 @@ class Player:
             self._tell(what)
 
         await at(0.05, "HR takes the right to book for one employee away")
-        await self._refuse()
+        await self._hris.refuse(self._script.refused_employee)
+        for planned in self._script.refused:
+            await self._operate([(planned, 0)])
         await at(0.10, "notifications doubled and swapped")
         await self._stage.ask(
             "PUT", "/genesys/delivery", {"duplicate": 0.08, "swap": 0.08, "swapMs": 1500, "seed": 1}
@@ -120,17 +123,17 @@ class Player:
         await asyncio.sleep(3)
         await self._stage.ask("PUT", "/options", {"genesys": {"refuseSockets": False}})
         await at(0.50, "HRIS throttles (429)")
-        await self._rule("create", "throttle", times=2, retryAfter=1)
+        await self._hris.spoil("book", "throttle", 2, retryAfter=1)
         await at(0.60, "HRIS answers lost after the write")
-        await self._rule("create", "commit_then_drop", times=2)
-        await self._rule("create", "commit_then_500", times=1)
-        await self._rule("status", "commit_then_drop", times=1)
+        await self._hris.spoil("book", "commit_then_drop", 2)
+        await self._hris.spoil("book", "commit_then_500", 1)
+        await self._hris.spoil("cancel", "commit_then_drop", 1)
         for planned in self._script.swapped:
             await self._operate([(planned, 0)])
         await at(0.70, "notifications held back, then delivered in reverse")
         await self._reverse()
         await at(0.75, "HRIS connection cut before the write")
-        await self._rule("create", "error_before_commit", times=1)
+        await self._hris.spoil("book", "error_before_commit", 1)
 
     async def _reverse(self) -> None:
         """Two changes of one request, a moment apart, whose notifications arrive newest first."""
@@ -140,24 +143,6 @@ class Player:
                 await self._operate([(planned, step)])
             await asyncio.sleep(0.5)
         await self._stage.ask("PUT", "/genesys/delivery", {"hold": False, "reverse": True})
-
-    async def _refuse(self) -> None:
-        world = await self._stage.ask("GET", "/world")
-        others = [
-            int(agent["employeeId"])
-            for agent in world["agents"]
-            if agent["employeeId"] not in (None, self._script.refused_employee)
-        ]
-        options = await self._stage.ask("GET", "/options")
-        keys = options["bamboohr"]["apiKeys"]
-        for rights in keys.values():
-            rights["employees"] = others
-        await self._stage.ask("PUT", "/options", {"bamboohr": {"apiKeys": keys}})
-        for planned in self._script.refused:
-            await self._operate([(planned, 0)])
-
-    async def _rule(self, on: str, kind: str, **more: Any) -> None:
-        await self._stage.ask("POST", "/hris/faults", {"rules": [{"on": on, "kind": kind, **more}]})
 
     @asynccontextmanager
     async def watching_sync(self) -> AsyncIterator[None]:
@@ -183,23 +168,37 @@ class Player:
             await asyncio.sleep(0.5)
             await sync.start()
 
+    async def _people(self) -> None:
+        """HR works by hand in the HRIS, and Genesys does not know."""
+        await self._surprise()
+        await self._touch()
+
+    async def _surprise(self) -> None:
+        """Leave that HR has booked since the first start is in the way: whoever books it too is refused."""
+        for planned in self._script.surprised:
+            await self._book(planned)
+            await self._operate([(planned, 0)])
+
+    async def _book(self, planned: Planned) -> None:
+        if hand := planned.by_hand:
+            await self._hris.book(hand.employee_id, hand.type_id, hand.hours)
+
     async def _touch(self) -> None:
         """HR changes booked leave by hand; the next change in Genesys must not overwrite it."""
         for planned in self._script.touched:
             await self._operate([(planned, 0)])
         ids = [self.played.ids[planned.name] for planned in self._script.touched]
-        entries = await self._booked(ids)
+        records = await self._booked(ids)
         await asyncio.sleep(1.5)  # longer than the read lag: a fresh entry would be taken as untouched
         for request_id in ids:
-            entry = entries[request_id]
-            dates = dict.fromkeys(entry["dates"], "2")
-            await self._stage.ask("PATCH", f"/hris/entries/{entry['id']}", {"dates": dates})
+            record = records[request_id]
+            await self._hris.change(record.id, dict.fromkeys(record.amounts, Decimal(2)))
         await asyncio.sleep(1.0)  # reads of the HRIS lag behind its writes, those of HR too
         for planned in self._script.touched:
             await self._operate([(planned, 1)])
 
-    async def _booked(self, request_ids: list[str]) -> dict[str, dict[str, Any]]:
-        """HRIS entries of requests, once all of them are there."""
+    async def _booked(self, request_ids: list[str]) -> dict[str, Record]:
+        """HRIS records of requests, once all of them are there."""
         connection = await asyncpg.connect(self._stage.database)
         try:
             async with asyncio.timeout(60):
@@ -214,8 +213,7 @@ class Player:
                     await asyncio.sleep(0.2)
         finally:
             await connection.close()
-        entries = (await self._stage.ask("GET", "/hris/entries"))["entries"]
-        by_id = {str(entry["id"]): entry for entry in entries}
+        by_id = {record.id: record for record in await self._hris.records()}
         return {row["request_id"]: by_id[row["vendor_id"]] for row in rows}
 
 

@@ -10,11 +10,21 @@ import random
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 #: First day that the day's requests may touch, counted from today: nothing has begun.
 FROM_DAY = 14
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """Leave that HR books: hours per date (ISO) of a type of the HRIS."""
+
+    employee_id: str
+    type_id: str
+    hours: dict[str, Decimal]
 
 
 @dataclass
@@ -23,7 +33,7 @@ class Planned:
 
     name: str
     operations: list[dict[str, Any]]
-    by_hand: dict[str, Any] | None = None
+    by_hand: ByHand | None = None
     held: str | None = None
     failed: str | None = None
 
@@ -35,7 +45,8 @@ class Script:
     day: list[Planned] = field(default_factory=list)
     #: requests that HR changes by hand in the HRIS before Genesys changes them again
     touched: list[Planned] = field(default_factory=list)
-
+    #: requests for days that HR has booked by hand since the first start; the HRIS refuses the second leave
+    surprised: list[Planned] = field(default_factory=list)
     #: requests changed twice while notifications are held back and then come in reverse
     swapped: list[Planned] = field(default_factory=list)
     #: an employee whom the credentials may no longer touch
@@ -44,7 +55,7 @@ class Script:
 
     @property
     def changes(self) -> int:
-        parts = (*self.calm, *self.day, *self.touched, *self.swapped, *self.refused)
+        parts = (*self.calm, *self.day, *self.touched, *self.surprised, *self.swapped, *self.refused)
         return sum(len(planned.operations) for planned in parts)
 
     @property
@@ -58,16 +69,28 @@ class Script:
         return dict(Counter(planned.failed for planned in self._all if planned.failed))
 
     @property
+    def adopted(self) -> int:
+        """How many records that HR booked by hand become those of a request."""
+        return sum(1 for planned in self._all if planned.by_hand and not planned.held)
+
+    @property
     def _all(self) -> tuple[Planned, ...]:
-        return (*self.baseline, *self.calm, *self.day, *self.touched, *self.swapped, *self.refused)
+        special = (*self.touched, *self.surprised, *self.swapped, *self.refused)
+        return (*self.baseline, *self.calm, *self.day, *special)
 
 
 class Writer:
-    def __init__(self, world: dict[str, Any], seed: int, today: date) -> None:
+    """`refuses_overlaps`: does the HRIS refuse leave on days that have some already?"""
+
+    def __init__(self, world: dict[str, Any], seed: int, today: date, *, refuses_overlaps: bool) -> None:
+        self._refuses_overlaps = refuses_overlaps
         self._random = random.Random(seed)  # noqa: S311 - a script, not a secret
         self._today = today
         *self._agents, self._untouchable = [agent for agent in world["agents"] if agent["employeeId"]]
         self._strangers = [agent for agent in world["agents"] if not agent["employeeId"]]
+        (self._vacation,) = (
+            str(plan["hrisTimeOffType"]["id"]) for plan in world["plans"] if "5" in plan["activityCodeIds"]
+        )
         #: next free day per agent, so that leave overlaps only where the script says so
         self._next: dict[str, date] = {}
         self._count = 0
@@ -81,6 +104,8 @@ class Writer:
             script.touched.append(self._touched(agent))
         for agent in self._agents[3:6]:
             script.swapped.append(self._swapped(agent))
+        if self._refuses_overlaps:
+            script.surprised += [self._surprised(agent) for agent in self._agents[6:9]]
         refused = self._planned(
             "refused", self._untouchable, [self._create(self._untouchable, "5", 1, "APPROVED")]
         )
@@ -107,9 +132,9 @@ class Writer:
             planned = self._planned("baseline", agent, [create])
             dates = create["dates"]
             if index < 4:  # booked by hand, and equal
-                planned.by_hand = self._hand(agent, "83", dict.fromkeys(dates, "8"))
+                planned.by_hand = self._hand(agent, dates, Decimal(8))
             elif index < 8:  # booked by hand, overlapping, and different
-                planned.by_hand = self._hand(agent, "83", {dates[0]: "4"})
+                planned.by_hand = self._hand(agent, dates[:1], Decimal(4))
                 planned.held = "overlap"
             script.baseline.append(planned)
         for status in ("DENIED", "CANCELED"):
@@ -174,6 +199,13 @@ class Writer:
         planned.held = "changed_in_hris"
         return planned
 
+    def _surprised(self, agent: dict[str, Any]) -> Planned:
+        create = self._create(agent, "7", 2, "APPROVED")
+        planned = self._planned("surprised", agent, [create])
+        planned.by_hand = self._hand(agent, create["dates"][:1], Decimal(4))
+        planned.held = "overlap"
+        return planned
+
     def _swapped(self, agent: dict[str, Any]) -> Planned:
         edits = [{"op": "patch", "minutes": [minutes], "payableMinutes": [minutes]} for minutes in (240, 120)]
         return self._planned("swapped", agent, [self._create(agent, "5", 1, "APPROVED"), *edits])
@@ -217,14 +249,8 @@ class Writer:
         self._count += 1
         return Planned(f"{name}-{self._count}", operations)
 
-    def _hand(self, agent: dict[str, Any], type_id: str, dates: dict[str, str]) -> dict[str, Any]:
-        return {
-            "employeeId": agent["employeeId"],
-            "typeId": type_id,
-            "dates": dates,
-            "status": "approved",
-            "note": None,
-        }
+    def _hand(self, agent: dict[str, Any], dates: list[str], hours: Decimal) -> ByHand:
+        return ByHand(agent["employeeId"], self._vacation, dict.fromkeys(dates, hours))
 
     def _pick(self) -> dict[str, Any]:
         agent: dict[str, Any] = self._random.choice(self._agents)

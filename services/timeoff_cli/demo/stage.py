@@ -21,6 +21,7 @@ from timeoff.embedded.child import tied
 from timeoff.embedded.kafka import KafkaBroker
 from timeoff.embedded.postgres import PostgresServer
 from timeoff.errors import Unreachable
+from timeoff_cli.demo.hris import Hris
 
 COMMAND = (sys.executable, "-m", "timeoff_cli.main")
 
@@ -70,8 +71,11 @@ class Service:
 class Stage:
     """Everything the demo stands on. An async context manager; what it started ends with it."""
 
-    def __init__(self, *, log: str, agents: int, seed: int, sandbox: dict[str, Any], settings: str) -> None:
+    def __init__(
+        self, *, log: str, hris: Hris, agents: int, seed: int, sandbox: dict[str, Any], settings: str
+    ) -> None:
         self.log_kind = log
+        self.hris = hris
         self._agents = agents
         self._seed = seed
         self._sandbox_options = sandbox
@@ -101,9 +105,8 @@ class Stage:
         await self._opened.aclose()
 
     async def _open(self) -> None:
-        server = await self._opened.enter_async_context(PostgresServer(None))
-        await server.create_database("timeoff")
-        self.database = server.url("timeoff")
+        self._server = await self._opened.enter_async_context(PostgresServer(None))
+        self.database = await self.create_database("timeoff")
         connection = await asyncpg.connect(self.database)
         version = (await connection.fetchval("SHOW server_version")).split()[0]
         await connection.close()
@@ -116,23 +119,38 @@ class Stage:
         self.http = await self._opened.enter_async_context(
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60))
         )
-        await self._start_sandbox()
-        self._configure()
-
-    async def _start_sandbox(self) -> None:
         arguments = ["sandbox", "--agents", str(self._agents), "--seed", str(self._seed)]
         arguments += ["--options", json.dumps(self._sandbox_options)]
-        sandbox = Service("sandbox", arguments, {}, self.folder / "sandbox.log")
-        await sandbox.start(pipe=True)
-        self._opened.push_async_callback(sandbox.stop)
-        assert sandbox.process is not None
-        assert sandbox.process.stdout is not None
-        line = await asyncio.wait_for(sandbox.process.stdout.readline(), 30)
-        if not line:
-            raise Unreachable(f"the sandbox did not start: {sandbox.tail()}")
-        self.sandbox = json.loads(line)
+        self.sandbox = await self.start_with_a_line("sandbox", arguments)
         self.url = self.sandbox["url"]
-        self.services["sandbox"] = sandbox
+        await self.hris.open(self)
+        self._configure()
+
+    async def create_database(self, name: str) -> str:
+        """A further database on the stage's PostgreSQL; returns its URL."""
+        await self._server.create_database(name)
+        return self._server.url(name)
+
+    async def start_service(
+        self, name: str, arguments: list[str], environment: Mapping[str, str], *, pipe: bool = False
+    ) -> Service:
+        """One more process, which ends with the stage."""
+        service = Service(name, arguments, environment, self.folder / f"{name}.log")
+        await service.start(pipe=pipe)
+        self._opened.push_async_callback(service.stop)
+        self.services[name] = service
+        return service
+
+    async def start_with_a_line(self, name: str, arguments: list[str]) -> dict[str, Any]:
+        """A process that says in one line of JSON where it serves, once it does; returns what it said."""
+        service = await self.start_service(name, arguments, {}, pipe=True)
+        assert service.process is not None
+        assert service.process.stdout is not None
+        line = await asyncio.wait_for(service.process.stdout.readline(), 30)
+        if not line:
+            raise Unreachable(f"{name} did not start: {service.tail()}")
+        said: dict[str, Any] = json.loads(line)
+        return said
 
     def _configure(self) -> None:
         """One settings file for listener and sync; secrets go through the environment, as they should."""
@@ -140,12 +158,13 @@ class Stage:
             self._settings.format(
                 log=self.log_kind, bootstrap=self.bootstrap, url=self.url, client=self.sandbox["clientId"]
             )
+            + self.hris.target()
         )
         environment = {
             "TIMEOFF_CONFIG": str(self.folder / "settings.toml"),
             "TIMEOFF_DATABASE__URL": self.database,
             "TIMEOFF_GENESYS__CLIENT_SECRET": self.sandbox["clientSecret"],
-            "TIMEOFF_HRIS__ACME__SETTINGS__API_KEY": self.sandbox["apiKey"],
+            **self.hris.secrets(),
         }
         self.environment = environment
         for name in ("listener", "sync"):
