@@ -508,6 +508,16 @@ async def test_what_is_not_offered_is_not_even_sent(desk: Desk) -> None:
     assert len(desk.office.calls()) == before
 
 
+@kind(status_with_days=False)
+async def test_days_and_status_at_once_are_not_even_sent_where_that_is_declared(desk: Desk) -> None:
+    spec, key = desk.spec(2, EntryStatus.REQUESTED), new_key()
+    vendor_id = await desk.insert(spec, key)
+    both = replace(spec, days=spec.days[:1], status=EntryStatus.APPROVED)
+    with pytest.raises(Unsupported):
+        await desk.hris.update(key, 2, vendor_id, spec, both, HOURS)
+    assert desk.office.writes() == ["create"]
+
+
 async def test_a_read_that_lags_shows_the_state_before(desk: Desk) -> None:
     """Without it no test of the core would meet a search that is too early."""
     desk.office.sandbox.set_options(Options(reference={"readLagMs": 200}))
