@@ -10,6 +10,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from tests.support import kafka, postgres
@@ -96,9 +97,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         kafka.skip_unless_available()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Where tests run in processes of their own, each of them tells this one whether it found Kafka."""
+    kafka.note(getattr(node, "workeroutput", {}).get("kafka_not_run"))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if kafka.not_run() and os.environ.get("CI", "").lower() == "true":
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["kafka_not_run"] = kafka.not_run()
+    elif kafka.not_run() and os.environ.get("CI", "").lower() == "true":
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

@@ -61,6 +61,12 @@ def unavailable(error: KafkaUnavailable) -> None:
     skip_unless_available()
 
 
+def note(reason: str | None) -> None:
+    """What another process of this run has found out."""
+    global _reason
+    _reason = _reason or reason
+
+
 def not_run() -> str | None:
     return _reason
 

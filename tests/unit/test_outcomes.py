@@ -257,6 +257,35 @@ def test_only_writes_are_counted_as_writes(operation: str, writes: int) -> None:
     assert OUTCOMES.booked(CASE, operation, change).writes == writes
 
 
+def test_a_step_that_is_not_the_last_is_decided_on_at_once_and_reported_to_nobody() -> None:
+    """Genesys would show the request as done while days of it are missing."""
+    change = change_for(entry(), live=True)
+    last = OUTCOMES.booked(CASE, "insert", change)
+    step = OUTCOMES.booked(CASE, "insert", change, more=True)
+    assert (last.state, last.due_in, last.report) == ("settled", None, "AutomaticallyComplete")
+    assert (step.state, step.due_in, step.report) == ("open", 0.0, None)
+    assert not step.look_first
+    assert OUTCOMES.booked(CASE, "adopt", change, more=True).look_first, "the next part is compared as well"
+    assert not OUTCOMES.booked(CASE, "adopt", change).look_first
+
+
+def test_a_write_that_was_accepted_is_told_to_nobody_and_read_again() -> None:
+    accepted = OUTCOMES.accepted(
+        CASE, change_for(entry(), live=True), intent_id=INTENT, how="accepted", seconds=12.0
+    )
+    assert (accepted.state, accepted.reason, accepted.due_in) == ("waiting", "not_yet_effective", 12.0)
+    assert (accepted.report, accepted.event, accepted.intent_outcome) == (None, None, "accepted")
+    assert accepted.entry is not None
+    assert not accepted.entry.effective
+    assert accepted.writes == CASE.writes + 1
+
+
+def test_a_conflict_is_compared_with_what_is_there() -> None:
+    again = OUTCOMES.look_again(CASE, intent_id=INTENT)
+    assert (again.state, again.due_in, again.look_first) == ("open", 0.0, True)
+    assert (again.intent_outcome, again.report, again.event) == ("refused", None, None)
+
+
 def test_an_adoption_settles_no_intent() -> None:
     adopted = OUTCOMES.booked(CASE, "adopt", change_of_found(record("9001"), spec(), 1, "main"))
     assert (adopted.intent_id, adopted.intent_outcome) == (None, None)
