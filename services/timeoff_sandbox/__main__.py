@@ -18,7 +18,7 @@ from timeoff_sandbox.world import UnitOptions, WorldOptions, default_units
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 0 after an interrupt, 2 for wrong arguments, 3 where the address cannot be served."""
     parser = argparse.ArgumentParser(
-        prog="timeoff_sandbox", description="Imitates Genesys Cloud and BambooHR."
+        prog="timeoff-sync sandbox", description="Imitates Genesys Cloud, BambooHR and an HRIS of every kind."
     )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free port")
@@ -39,7 +39,12 @@ def main(arguments: list[str] | None = None) -> int:
     except ValidationError as error:
         parser.error(str(error.errors(include_url=False, include_input=False)[0]["msg"]))
     except ApiError as error:
-        parser.error(error.message)
+        cause = error.__context__
+        details = (
+            cause.errors(include_url=False, include_input=False) if isinstance(cause, ValidationError) else []
+        )
+        keys = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in details)
+        parser.error(f"--options: {keys or error.message}")
     return asyncio.run(_serve(sandbox, given.host, given.port))
 
 

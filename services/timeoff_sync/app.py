@@ -139,7 +139,8 @@ async def run(
             if intake.trouble:
                 return intake.trouble
             if not links.ready:
-                return "waits for the types of the HRIS and the plans of Genesys"
+                waits = "waits for the types of the HRIS and the plans of Genesys"
+                return f"{waits}; {links.trouble}" if links.trouble else waits
             if writing.braked:
                 return f"brake pulled: {writing.deployment.brake_reason}"
             if stopped := sorted(writing.stopped() & targets.keys()):

@@ -74,6 +74,8 @@ class Links:
         self._next_misplaced = 0.0
         #: it is known which codes are linked to types: targets whose types are known may be worked for
         self.started = False
+        #: what the last try to read the types of a target came to, if it failed
+        self.trouble: str | None = None
 
     @property
     def ready(self) -> bool:
@@ -122,8 +124,11 @@ class Links:
                 listed = await target.ask("types", target.hris.list_time_off_types)
                 types[name] = {type_.id: configured_type(type_, self._settings, name) for type_ in listed}
             except HrisError as error:
-                log.error("links.types_failed", target=name, error=error.error_class)
+                log.error("links.types_failed", target=name, error=error.error_class, why=str(error)[:300])
+                self.trouble = f"hris.{name}: {str(error)[:300]}"
                 await self._refused(name, error)
+        if types.keys() >= self._targets.keys() - self._writing.stopped():
+            self.trouble = None
         linked = await self._take_up(types)
         self.started = self.started or plans_read or linked or bool(self._settings.types)
         self._due.set()

@@ -507,6 +507,8 @@ async def test_mistakes_are_answered_with_what_is_wrong(
         ("POST", "faults", "[", 400),
         ("PUT", "options", '{"throttle_satus": 503}', 400),
         ("GET", "calls?after=x", None, 400),
+        ("GET", "calls?onn=any", None, 400),
+        ("GET", "calls?on=GET", None, 400),
         ("POST", "calls", None, 405),
         ("GET", "call", None, 404),
     ):

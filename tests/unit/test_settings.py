@@ -344,3 +344,38 @@ def test_loading_reads_the_process_environment_by_default(monkeypatch: pytest.Mo
         monkeypatch.delenv(name)
     monkeypatch.setenv("TIMEOFF_ORG", "from-env")
     assert load().org == "from-env"
+
+
+# -- roles ------------------------------------------------------------------------------------------------
+
+
+def test_a_role_without_the_hris_needs_none_of_its_secrets(toml) -> None:
+    """Promise: the listener, and whoever runs it, need not know the HRIS's password."""
+    path = toml(
+        "database.url = 'postgresql://x'\ngenesys.client_id = 'c'\ngenesys.client_secret = 's'\n"
+        "[hris.acme]\nadapter = TOY\n[hris.acme.settings]\nsubdomain = 'acme'\n"
+    )
+    settings = load(path, role="listener", environ={})
+    assert effective(settings)["hris"]["acme"]["settings"] == {"subdomain": "acme"}
+    assert any("api_key" in problem for problem in problems_of(path, role="sync", environ={}))
+    assert any("api_key" in problem for problem in problems_of(path, environ={}))
+
+
+def test_what_is_shown_without_the_adapters_check_hides_secrets_all_the_same(toml) -> None:
+    path = toml("[hris.acme]\nadapter = TOY\n[hris.acme.settings]\napi_key = 'very-secret'\n")
+    settings = load(path, role=None, environ={"TIMEOFF_HRIS__ACME__SETTINGS__SUBDOMAIN": "x"})
+    assert "very-secret" not in str(effective(settings))
+    bare = Settings.model_validate(
+        {"hris": {"acme": {"adapter": HERE, "settings": {"api_key": SecretStr("very-secret")}}}}
+    )
+    assert "very-secret" not in json.dumps(effective(bare))
+
+
+def test_a_target_that_only_a_variable_names_is_told_as_such() -> None:
+    (problem,) = problems_of(environ={"TIMEOFF_HRIS__MAIN__SETTINGS__API_KEY": "left over"})
+    assert problem.endswith("or unset TIMEOFF_HRIS__MAIN__SETTINGS__API_KEY")
+
+
+def test_a_mistyped_switch_is_told_from_a_mistyped_setting() -> None:
+    (problem,) = problems_of(environ={"TIMEOFF_CONFIGG": "x"})
+    assert "did you mean TIMEOFF_CONFIG?" in problem

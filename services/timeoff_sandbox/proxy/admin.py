@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 from pydantic import ValidationError
 
+from timeoff_sandbox.proxy.faults import check_pattern
 from timeoff_sandbox.proxy.options import ProxyOptions
 from timeoff_sandbox.proxy.upstream import read_bounded
 
@@ -64,7 +65,11 @@ class Admin:
 
     def _calls(self, request: web.Request) -> web.Response:
         """`?on=METHOD path-regex` picks; `?after=N` leaves out the first N calls."""
+        if unknown := request.query.keys() - {"on", "after"}:
+            raise ValueError(f"there is no {min(unknown)}; calls take `on` and `after`")
         on, after = request.query.get("on"), int(request.query.get("after", "0"))
+        if on is not None:
+            check_pattern(on)
         log = self._proxy.calls
         calls = log if on is None else log.of(on)
         return web.json_response({"calls": [call.document() for call in calls if call.number > after]})

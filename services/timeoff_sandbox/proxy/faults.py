@@ -23,6 +23,16 @@ AFTER_COMMIT: Final = frozenset(
 )
 
 
+def check_pattern(on: str) -> str:
+    """Raises `ValueError` unless it names calls in one of the ways above."""
+    if on != "any":
+        split = _PATTERN.fullmatch(on)
+        if split is None:
+            raise ValueError("write METHOD and a regular expression of the path, or any")
+        _compiles(split[2])
+    return on
+
+
 class ProxyRule(FaultRule):
     """A rule of `timeoff_sandbox.faults` with `on` as above; `body` is searched in the request's body."""
 
@@ -31,12 +41,7 @@ class ProxyRule(FaultRule):
     @field_validator("on")
     @classmethod
     def _names_an_operation(cls, value: str) -> str:
-        if value != "any":
-            split = _PATTERN.fullmatch(value)
-            if split is None:
-                raise ValueError("write METHOD and a regular expression of the path, or any")
-            _compiles(split[2])
-        return value
+        return check_pattern(value)
 
     @field_validator("body")
     @classmethod

@@ -102,7 +102,7 @@ def read_environment(environ: Mapping[str, str], targets: tuple[str, ...], probl
         if _is_known(upper):
             known[name] = value
         else:
-            hint = tree.near(upper, _all_variables(targets))
+            hint = tree.near(upper, [*_all_variables(targets), *NOT_SETTINGS])
             problems.append(
                 f"{name}: unknown variable; "
                 + (f"did you mean {hint}?" if hint else "remove it or correct its name")

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from timeoff.errors import SettingsError
@@ -23,6 +23,9 @@ from timeoff.settings.model import Settings
 MASK = "**********"
 Role = Literal["listener", "sync", "leave"]
 
+#: Roles that talk to the HRIS; without a role, everything is looked at.
+WITH_HRIS: Final = frozenset({None, "sync"})
+
 
 def load(
     path: Path | None = None,
@@ -34,7 +37,8 @@ def load(
     """The settings in force. `path` is the TOML file, else `TIMEOFF_CONFIG` names it, else there is none.
 
     `overrides` is a nested table that wins over all. With a `role`, what that role needs is checked too.
-    Each target's `settings` have passed its adapter's model, their secrets are `SecretStr`.
+    Each target's `settings` have passed its adapter's model, unless the role has nothing to do with the HRIS;
+    their secrets are `SecretStr`.
     Raises one `SettingsError` with every problem; no problem shows the value of a secret.
     """
     environ = os.environ if environ is None else environ
@@ -54,7 +58,8 @@ def load(
         target = _targets(raw)[name]
         own = target.get("settings", {})
         if isinstance(own, dict):
-            problems += _adapter_problems(name, model, own, environ)
+            if role in WITH_HRIS:  # others need not be given its secrets
+                problems += _adapter_problems(name, model, own, environ)
             target["settings"] = tree.wrap_secrets(model, own)
     settings = _validated(raw, environ, problems)
     if role is not None and settings is not None:
@@ -80,8 +85,13 @@ def effective(settings: Settings) -> dict[str, Any]:
     """Everything in force as plain JSON values, defaults of the adapters included, secrets masked."""
     shown: dict[str, Any] = settings.model_dump(mode="json")
     for name, target in settings.hris.items():
-        own = registry.adapter_settings(target)
-        shown["hris"][name]["settings"] = own.model_dump(mode="json")
+        try:
+            own = registry.adapter_settings(target).model_dump(mode="json")
+        except ValidationError:  # of a role that has nothing to do with it, and may lack its secrets
+            own = {
+                key: MASK if isinstance(value, SecretStr) else value for key, value in target.settings.items()
+            }
+        shown["hris"][name]["settings"] = own
     return shown
 
 
@@ -233,6 +243,10 @@ def _problem(
         return _unknown(model, loc, prefix, environ)
     path = (*prefix, *loc)
     text = "is needed; set it" if detail["type"] == "missing" else detail["msg"].removeprefix("Value error, ")
+    if path[:1] == ("hris",) and path[2:] == ("adapter",):
+        # Nobody forgets the adapter of a target in a file: more likely a variable is left over from another.
+        left_over = [name for name in environ if name.upper().startswith(f"{layers.variable(path[:2])}__")]
+        text += f", or unset {', '.join(sorted(left_over))}" if left_over else ""
     return f"{'.'.join(map(str, path)) or 'settings'}: {text}{_origin(path, environ)}"
 
 
