@@ -53,13 +53,18 @@ def pieces_of(spec: EntrySpec, rules: Rules) -> tuple[EntrySpec, ...]:
 def booked(case: Case, rules: Rules, spec: EntrySpec, sighting: Sighting | None) -> Decision:
     """The request has live entries: nothing, a step, or a person."""
     live = case.live_entries
+    if len(live) == 1 and not _differs(_Pair(live[0], spec), rules):
+        return Nothing("in_step")
     if rules.capabilities.entry_per_day:
         pairs = _by_day(live, pieces_of(spec, rules))
         if any(len(entry.spec.days) > 1 for entry in live):
             # Booked when the HRIS held a request in one record: which of its days to take apart is no guess.
             return Hold("update_unsupported", sides_of(case, spec))
+    elif len(live) > 1:
+        # Booked when the HRIS held a day per entry: to make one of them the whole would book days twice.
+        return Hold("update_unsupported", sides_of(case, spec))
     else:
-        pairs = [_Pair(live[-1], spec)]
+        pairs = [_Pair(live[0], spec)]
     pairs = [pair for pair in pairs if _differs(pair, rules)]
     if not pairs:
         return Nothing("in_step")
@@ -70,6 +75,8 @@ def booked(case: Case, rules: Rules, spec: EntrySpec, sighting: Sighting | None)
 
     touched = [pair.entry for pair in pairs if pair.entry is not None]
     missing = [pair.piece for pair in pairs if pair.entry is None and pair.piece is not None]
+    if any(_makes_way(pair, rules) for pair in pairs) and not case.view.change_confirmed:
+        return Wait("change_unconfirmed", CONFIRMED_SOON)  # before a look, which would be made again
     if sighting is None and (
         case.done_by_hand
         or not all(fresh(entry, rules) for entry in touched)
@@ -109,6 +116,13 @@ def _by_day(live: Sequence[Entry], pieces: Iterable[EntrySpec]) -> list[_Pair]:
         *(_Pair(entry, wanted[on]) for on, entry in sorted(have.items()) if on in wanted),
         *(_Pair(None, piece) for on, piece in sorted(wanted.items()) if on not in have),
     ]
+
+
+def _makes_way(pair: _Pair, rules: Rules) -> bool:
+    """Is the entry to be cancelled, so that another, or nothing, can take its place?"""
+    if pair.entry is None or rules.capabilities.cancel_mode is CancelMode.NONE:
+        return False
+    return pair.piece is None or rules.capabilities.update_mode is UpdateMode.CANCEL_AND_CREATE
 
 
 def _differs(pair: _Pair, rules: Rules) -> bool:
@@ -152,7 +166,17 @@ def _step(
     corrected = [found for found in seen if found.vendor_id == entry.vendor_id]
     if piece is not None and (equal := _saying(piece, corrected, rules)):
         return Adopt(equal[0], piece, entry.booking, entry.part, more)  # a person made both sides equal
+    if piece is not None and sighting is not None and _ended(state, rules):
+        others = foreign(piece.days, sighting)
+        if len(others) == 1 and _saying(piece, others, rules):
+            return Gone(entry, "rebooked_in_hris", more=True)  # what they booked instead is adopted next
     return Hold(f"{state}_in_hris", sides_of(case, spec, seen))
+
+
+def _ended(state: str, rules: Rules) -> bool:
+    """Has a person ended the record? Where a cancel deletes, a record that is not there was deleted."""
+    deleted = state == "lost" and rules.capabilities.cancel_mode is CancelMode.DELETE
+    return deleted or state in ("cancelled", "replaced")
 
 
 def _change(
@@ -173,8 +197,8 @@ def _change(
         return Hold("update_unsupported", sides_of(case, spec))
     if cannot_cancel:
         return Hold("cancel_unsupported", sides_of(case, spec))
-    if not case.view.change_confirmed:
-        return Wait("change_unconfirmed", CONFIRMED_SOON)
+    if piece is not None and piece.status not in capabilities.insert_statuses:
+        return Hold("status_unsupported", sides_of(case, spec))
     return Cancel(entry, "changed in Genesys", for_change=True, more=True)
 
 

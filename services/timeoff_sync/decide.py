@@ -9,7 +9,7 @@ from __future__ import annotations
 from timeoff.days import span_of
 from timeoff.events import RequestContent
 from timeoff.hris import units
-from timeoff.hris.port import CancelMode, Capabilities
+from timeoff.hris.port import CancelMode, Capabilities, HrisEntry
 from timeoff.ledger.rows import Case, Entry
 from timeoff.vocabulary import REMOVED_STATUSES, EntrySpec, RequestStatus
 from timeoff_sync.bookings import booked, pieces_of, unbooked
@@ -25,7 +25,7 @@ from timeoff_sync.decisions import (
     Sighting,
     Wait,
 )
-from timeoff_sync.seen import foreign, fresh, sides_of, state_of
+from timeoff_sync.seen import ended_state, foreign, fresh, sides_of, state_of
 from timeoff_sync.wanted import wanted
 
 
@@ -69,22 +69,37 @@ def _taking_effect(
 ) -> Decision | None:
     """A write was accepted and is read until it shows. None: the record has ended, which is for others."""
     if sighting is None:
-        return Look(entry.spec.first_day, entry.spec.last_day)
+        near = [entry, *case.live_entries]
+        return Look(min(e.spec.first_day for e in near), max(e.spec.last_day for e in near))
     found = next((seen for seen in sighting.entries if seen.vendor_id == entry.vendor_id), None)
     if entry.live:
         type_ = rules.types.get(entry.spec.type_id)
-        if found is not None and type_ is not None and units.says(found, entry.spec, type_):
+        shown = found is not None and type_ is not None and units.says(found, entry.spec, type_)
+        if found is not None and shown and not found.changing:
             return Effective(entry)
         if found is not None and not found.live:
-            state = state_of(entry, sighting, rules)
-            return None if removed else Hold(f"{state}_in_hris", sides_of(case, seen=sighting.entries))
+            return _refused_later(case, entry, found, sighting, removed=removed)
     elif (found is not None and not found.live) or (
         found is None and rules.capabilities.cancel_mode is CancelMode.DELETE
     ):
         return Effective(entry)
+    if case.done_by_hand:
+        return Nothing("done_by_hand")
     if entry.age > rules.capabilities.effective_within:
         return Hold("not_yet_effective", sides_of(case, entry.spec, sighting.entries))
     return Wait("not_yet_effective", next_reading(rules.capabilities))
+
+
+def _refused_later(
+    case: Case, entry: Entry, found: HrisEntry, sighting: Sighting, *, removed: bool
+) -> Decision | None:
+    """The HRIS had accepted a write and ended its record: as wanted by now, or for a person to see."""
+    if case.done_by_hand:
+        return Nothing("done_by_hand")
+    if removed:
+        more = len(case.live_entries) > 1
+        return Gone(entry, "cancelled_in_hris", more) if case.view.removal_confirmed else None
+    return Hold(f"{ended_state(found)}_in_hris", sides_of(case, seen=sighting.entries))
 
 
 def _removed(case: Case, rules: Rules, content: RequestContent, sighting: Sighting | None) -> Decision:

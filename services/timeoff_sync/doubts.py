@@ -190,7 +190,7 @@ class Doubts:
             audit_in=self._audit_after if operation != "cancel" or self._counters else None,
             due_in=0.0,
             # Decide says when all is done, and then Genesys hears of it.
-            more=intent.kind == "cancel_for_change" or self._target.hris.capabilities.entry_per_day,
+            more=True,
         )
 
     def _accepted(self, case: Case, intent: Intent, change: EntryChange) -> Outcome:
@@ -200,7 +200,14 @@ class Doubts:
             intent_id=intent.intent_id,
             how="found",
             seconds=next_reading(self._target.hris.capabilities),
+            audit_in=self._audit_after if not intent.kind.startswith("cancel") or self._counters else None,
         )
+
+    def _shown_in(self) -> float:
+        """Seconds until a search is sure to show a write, accepted ones as far as can be said."""
+        capabilities = self._target.hris.capabilities
+        later = next_reading(capabilities) if capabilities.effective_within else 0.0
+        return max(capabilities.read_lag, later)
 
     @property
     def _counters(self) -> bool:
@@ -265,7 +272,7 @@ class Doubts:
             doubted=False,
             due_in=0.0 if undecided else None,
             # Not before a search is sure to show the cancel: a counter entry would be booked once more.
-            audit_in=self._target.hris.capabilities.read_lag if once_more else -1.0,
+            audit_in=self._shown_in() if once_more else -1.0,
             keep=not undecided,
             intent_id=intent_id,
             intent_outcome="written" if intent_id else None,

@@ -143,7 +143,7 @@ class LaneRun(LaneWriter):
                 # Decide once more at once: what is wanted may have moved on while it took effect.
                 log.info("request.effective", vendor_id=entry.vendor_id, **self._ids(case))
                 change = change_for(entry, live=entry.live)
-                self._pending.append(outcomes.booked(case, "effective", change, due_in=0.0))
+                self._pending.append(outcomes.booked(case, "effective", change, more=True))
             case Insert(spec) | Update(_, spec) if not writing:
                 self._pending.append(outcomes.planned(case, type(decision).__name__.lower(), spec))
             case Cancel() if not writing:
@@ -300,6 +300,10 @@ class LaneRun(LaneWriter):
         twins = await self.tools.doubts.twins(case)
         if not twins:
             self._pending.append(self.tools.doubts.audited(case))
+            return
+        twins = [twin for twin in twins if not twin.changing]
+        if not twins:  # what ends them is accepted already
+            self._pending.append(self.tools.doubts.audited(case, once_more=True))
             return
         await self._cancel_twin(case, twins[0].vendor_id, _where(twins[0]))
 

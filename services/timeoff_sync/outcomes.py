@@ -118,7 +118,7 @@ class Outcomes:
             doubted=case.doubted,
             # After a doubt, or the last of several steps, Genesys has not heard yet that all is done.
             report=self._report(case, IntegrationStatus.AUTOMATICALLY_COMPLETE)
-            if reason == "in_step" and case.writes
+            if (reason == "in_step" and case.writes) or (reason == "removed" and case.entries)
             else None,
         )
 
@@ -261,8 +261,8 @@ class Outcomes:
             booking=entry.booking,
             writes=case.writes + (operation in ("insert", "update", "cancel")),
             due_in=0.0 if more else due_in,
-            # What is adopted part by part is compared part by part.
-            look_first=more and operation == "adopt",
+            # What others booked is taken over part by part, and compared part by part.
+            look_first=more and operation in ("adopt", "gone"),
             audit_in=audit_in,
             intent_id=intent_id,
             intent_outcome=intent_outcome or ("written" if intent_id else None),
@@ -286,7 +286,14 @@ class Outcomes:
         )
 
     def accepted(
-        self, case: Case, entry: EntryChange, *, intent_id: UUID | None, how: str, seconds: float
+        self,
+        case: Case,
+        entry: EntryChange,
+        *,
+        intent_id: UUID | None,
+        how: str,
+        seconds: float,
+        audit_in: float | None = None,
     ) -> Outcome:
         """The HRIS has accepted the write and shows it later: read again after `seconds`, tell nobody yet."""
         return Outcome(
@@ -297,6 +304,7 @@ class Outcomes:
             booking=entry.booking,
             writes=case.writes + 1,
             due_in=seconds,
+            audit_in=audit_in,
             intent_id=intent_id,
             intent_outcome=how if intent_id else None,
             result_id=entry.vendor_id,

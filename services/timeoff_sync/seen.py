@@ -36,20 +36,26 @@ def fresh(entry: Entry, rules: Rules) -> bool:
 
 
 def state_of(entry: Entry, sighting: Sighting | None, rules: Rules) -> str:
-    """How the HRIS shows an entry of ours: same, changed, cancelled, denied, replaced or lost."""
-    if sighting is None:
+    """How the HRIS shows an entry of ours: same, changed, cancelled, denied, replaced or lost.
+
+    A search may not show yet what was written just now, so that is taken for the same.
+    """
+    if sighting is None or fresh(entry, rules):
         return "same"
     found = next((seen for seen in sighting.entries if seen.vendor_id == entry.vendor_id), None)
     if found is None:
         return "lost"
-    if found.status is EntryStatus.SUPERSEDED:
-        return "replaced"
     if not found.live:
-        return str(found.status.value)
+        return ended_state(found)
     type_ = rules.types.get(entry.spec.type_id)
     if type_ is None:
         return "changed"
     return "same" if units.says(found, entry.spec, type_) else "changed"
+
+
+def ended_state(found: HrisEntry) -> str:
+    """What became of a record that is no longer live: cancelled, denied or replaced."""
+    return "replaced" if found.status is EntryStatus.SUPERSEDED else found.status.value
 
 
 def sides_of(case: Case, spec: EntrySpec | None = None, seen: Sequence[HrisEntry] = ()) -> dict[str, Any]:

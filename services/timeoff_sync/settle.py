@@ -8,7 +8,7 @@ saw a record that must be visible (the predecessor, or one the ledger knows) but
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -109,7 +109,7 @@ def settle(
     if intent.kind == "update" and (edited := _edited(intent, seen, type_)) is not None:
         return edited
     if intent.kind == "insert" or capabilities.update_mode is UpdateMode.REPLACE_NEW_ID:
-        ours = [found for found in seen if _is_this_write(found, intent, marker, known)]
+        ours = [found for found in seen if _is_this_write(found, intent, marker, known, capabilities)]
         if len({found.vendor_id for found in ours}) > 1:
             return Unsettled("several")
         if ours:
@@ -128,10 +128,14 @@ def settle(
     return _absent(proven, began, ripe, past, patience)
 
 
-def _is_this_write(found: HrisEntry, intent: Intent, marker: str, known: frozenset[str]) -> bool:
+def _is_this_write(
+    found: HrisEntry, intent: Intent, marker: str, known: frozenset[str], capabilities: Capabilities
+) -> bool:
     """Our mark, this write's number, and not a record that an earlier write made."""
     if found.marker != marker or found.vendor_id in known:
         return False
+    if intent.kind == "insert" and capabilities.external_key is ExternalKey.UNIQUE:
+        return True  # one key, one record: whichever try it was
     return found.revision is None or found.revision == intent.write_no
 
 
@@ -144,13 +148,19 @@ def _arrived(
 ) -> Written | Unsettled:
     """The record of this write, or, where marks carry no number, of an earlier try of the same key."""
     if not found.live or intent.spec is None or type_ is None or units.says(found, intent.spec, type_):
-        return Written(found.vendor_id, live=found.live)
-    if capabilities.effective_within:
-        return Written(found.vendor_id, effective=False)
-    if found.revision is not None:
-        return Written(found.vendor_id)  # it is this write, and somebody changed it since
-    earlier = next((spec for spec in announced if units.says(found, spec, type_)), None)
-    return Written(found.vendor_id, spec=earlier) if earlier is not None else Unsettled("changed")
+        return Written(found.vendor_id, live=found.live, effective=not found.changing)
+    later = capabilities.effective_within > 0
+    if found.revision is not None and found.revision == intent.write_no:
+        return Written(
+            found.vendor_id, effective=not later
+        )  # it is this write, and somebody changed it since
+    for spec in (intent.spec, *announced):
+        # What is on its way shows the days already, and another status.
+        status = found.status if found.changing else spec.status
+        if units.says(found, replace(spec, status=status), type_):
+            earlier = None if spec is intent.spec else spec
+            return Written(found.vendor_id, effective=not found.changing, spec=earlier)
+    return Written(found.vendor_id, effective=False) if later else Unsettled("changed")
 
 
 def _earlier_try(
@@ -174,7 +184,7 @@ def _edited(intent: Intent, seen: Sequence[HrisEntry], type_: TimeOffType | None
         if found.vendor_id != intent.vendor_id or intent.spec is None or type_ is None:
             continue
         if units.says(found, intent.spec, type_):
-            return Written(found.vendor_id, live=found.live)
+            return Written(found.vendor_id, live=found.live, effective=not found.changing)
     return None
 
 

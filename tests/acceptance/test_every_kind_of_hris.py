@@ -5,6 +5,7 @@ The HRIS is the sandbox's reference HRIS, whose book is the judge.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -14,6 +15,7 @@ from tests.acceptance.conftest import Launch
 from tests.support.reference_sandbox import MODES, Mode, ReferenceOffice, for_system
 from tests.support.system import System, in_days
 
+from timeoff.vocabulary import Day, EntryKey, EntrySpec, EntryStatus
 from timeoff_sync import lane_run, lane_writer
 
 BY_STEPS = [
@@ -177,6 +179,53 @@ async def test_a_refused_second_half_is_said_and_mended_by_a_retry(launch: Launc
         assert hr.minutes(agent.employee_id) == whole(15)
 
 
+async def test_genesys_hears_of_it_when_the_last_day_is_in_effect(launch: Launch) -> None:
+    """Promise: the first of two days is no success, whoever asked for it."""
+    mode = SLOW.but(effective_within=30.0, entry_per_day=True)
+    async with launch(**for_system(mode)) as system:
+        hr = ReferenceOffice(system.sandbox)
+        request = await system.submit(system.agents[0], in_days(14), in_days(15))
+        await system.state(request, "waiting", "not_yet_effective")
+        hr.settle(hr.entries()[0]["id"], accept=True)
+        await system.until("the second day was asked for", lambda: _count(hr.entries, 2))
+        report = "SELECT report FROM ledger.requests"
+        assert await system.ledger.pool.fetchval(report) is None
+        hr.settle(hr.entries()[1]["id"], accept=True)
+        await all_effective(system, hr)
+        assert await system.integration_status(request) == "AutomaticallyComplete"
+
+
+@pytest.mark.parametrize("kind", ["commit_then_drop", "error_before_commit"])
+async def test_genesys_hears_of_a_removal_whose_cancel_was_in_doubt(launch: Launch, kind: str) -> None:
+    """Promise: an Error that Genesys still shows gives way when the leave is gone."""
+    async with launch(**quick("in_place")) as system:
+        hr = ReferenceOffice(system.sandbox)
+        await system.submit(system.agents[0], in_days(40))
+        request = await system.submit(system.agents[0], in_days(14))
+        await all_effective(system, hr)
+        hr.fault("update", "refuse")
+        await system.change(request, dates=[in_days(15)])
+        await system.state(request, "failed")
+        await system.quiet()
+        assert await system.integration_status(request) == "Error"
+        hr.fault("cancel", kind)
+        await system.change(request, status="CANCELED")
+        await all_effective(system, hr)
+        assert await system.integration_status(request) == "AutomaticallyComplete"
+
+
+async def test_the_brake_counts_requests_and_not_records(launch: Launch) -> None:
+    brake = {"brake": {"max_cancels": 1, "max_share": 0.1}}
+    async with launch(**for_system(MODES["entry_per_day"]), sync=brake) as system:
+        hr = ReferenceOffice(system.sandbox)
+        request = await system.submit(system.agents[0], in_days(14), in_days(15), in_days(16))
+        await all_effective(system, hr)
+        await system.change(request, status="CANCELED")
+        await all_effective(system, hr)
+        assert hr.live() == []
+        assert (await system.ledger.deployment.read()).brake_reason is None
+
+
 async def test_an_hris_that_cannot_update_waits_for_a_person(launch: Launch) -> None:
     """Promise: held with what to do by hand; done by hand, a retry takes it over and writes nothing."""
     async with launch(**for_system(MODES["no_update"])) as system:
@@ -296,6 +345,42 @@ async def test_a_counter_entry_that_arrives_twice_is_taken_back(launch: Launch) 
         assert hr.minutes(agent.employee_id) == whole(40)
 
 
+async def test_a_twins_cancel_that_was_accepted_is_not_sent_again(launch: Launch) -> None:
+    """Promise: the audit waits until it shows; each one more would book a counter entry of its own."""
+    mode = Mode(MODES["accepted_later_counter"].settings, delay=1.0)
+    async with launch(**for_system(mode)) as system:
+        hr, agent = ReferenceOffice(system.sandbox, mode), system.agents[0]
+        assert agent.employee_id
+        request = await system.submit(agent, in_days(14))
+        await all_effective(system, hr)
+        await _book_twin(system, hr, request, agent.employee_id)
+        await system.until("both are in effect", lambda: _count(hr.live, 2))
+        await system.ledger.pool.execute(
+            "UPDATE ledger.requests SET audit_at = now(), due_at = now(), revision = revision + 1"
+        )
+        await system.until("one is left", lambda: _count(hr.live, 1))
+        await system.until("the audit is done", lambda: _audited(system))
+        assert hr.writes().count("cancel") == 1
+        assert hr.minutes(agent.employee_id) == whole(14)
+
+
+@pytest.mark.parametrize("moved", [False, True])
+async def test_a_first_try_that_comes_before_its_repeat_stands(launch: Launch, moved: bool) -> None:
+    """Promise: what stands under the key is taken for what it says, and brought up to date."""
+    async with launch(**for_system(Mode({"external_key": "unique"}).but(call_timeout=0.5))) as system:
+        hr, agent = ReferenceOffice(system.sandbox), system.agents[0]
+        assert agent.employee_id
+        hr.fault("create", "delay_then_commit", seconds=1.0)
+        hr.fault("create", "throttle", retryAfter=1.5)  # the repeat comes after the first has arrived
+        request = await system.submit(agent, in_days(14))
+        await system.until("in doubt", lambda: _intents(system))
+        if moved:
+            await system.change(request, dates=[in_days(15)])
+        await system.until("it has arrived", lambda: _count(hr.entries, 1))
+        await all_effective(system, hr)
+        assert hr.minutes(agent.employee_id) == whole(15 if moved else 14)
+
+
 async def test_a_late_first_try_under_a_guarded_key_changes_nothing(launch: Launch) -> None:
     """Promise: the key makes one record of both; and it says what is wanted by now."""
     mode = Mode({"external_key": "unique"}).but(call_timeout=0.5)
@@ -329,6 +414,27 @@ async def test_a_record_of_ours_that_the_ledger_lost_is_adopted_by_its_key(launc
         await all_effective(system, hr)
         assert hr.minutes(str(system.agents[0].employee_id)) == whole(14)
         assert (await system.standing(request)).reason == "adopt"  # type: ignore[union-attr]
+
+
+async def _count(entries: Callable[[], list[Any]], count: int) -> bool:
+    return len(entries()) == count
+
+
+async def _book_twin(system: System, hr: ReferenceOffice, request: str, employee_id: str) -> None:
+    """A second record of the request's booking, as a write that was lost on the way would make it."""
+    deployment = (await system.ledger.deployment.read()).deployment_id
+    hris = await hr.open()
+    try:
+        types = {type_.id: type_ for type_ in await hris.list_time_off_types()}
+        days = (Day(date.fromisoformat(in_days(14)), 480, whole=True),)
+        spec = EntrySpec(employee_id, "83", None, EntryStatus.APPROVED, days, "UTC")
+        await hris.insert(EntryKey(deployment, system.settings.org, request, 1), 9, spec, types["83"])
+    finally:
+        await hris.close()
+
+
+async def _audited(system: System) -> bool:
+    return await system.ledger.pool.fetchval("SELECT bool_and(audit_at IS NULL) FROM ledger.requests") is True
 
 
 async def _changing(hr: ReferenceOffice, entry_id: str) -> bool:

@@ -85,9 +85,9 @@ def test_a_change_is_a_cancel_and_then_a_new_booking() -> None:
 
 
 def test_a_cancel_for_a_change_is_never_provisional() -> None:
-    """It waits for the confirming read, as every cancel does, and asks again by itself."""
+    """It waits for the confirming read, as every cancel does, and asks Genesys, not the HRIS, again."""
     for unread in (view(provisional=MOVED), view(MOVED, unconfirmed=True)):
-        waiting = decide(case(unread, entries=(entry(),)), REBOOKS, saw(record()))
+        waiting = decide(case(unread, entries=(entry(),)), REBOOKS)
         assert isinstance(waiting, Wait)
         assert waiting.reason == "change_unconfirmed"
         assert waiting.seconds is not None
@@ -128,6 +128,37 @@ def test_a_missing_cancel_is_held_and_noted_when_done_by_hand() -> None:
     held(decide(removed, no_cancel, saw(record())), "cancel_unsupported")
     gone = decide(removed, no_cancel, saw(record(status=EntryStatus.CANCELLED)))
     assert isinstance(gone, Gone)
+
+
+@pytest.mark.parametrize(
+    ("mode", "old"),
+    [
+        (CancelMode.STATUS, (record(status=EntryStatus.CANCELLED),)),
+        (CancelMode.STATUS, (record(status=EntryStatus.SUPERSEDED),)),
+        (CancelMode.DELETE, ()),
+    ],
+)
+def test_what_a_person_booked_anew_in_the_place_of_an_entry_is_taken_over(
+    mode: CancelMode, old: tuple[HrisEntry, ...]
+) -> None:
+    """Where nothing can be edited, that is the only way a person has."""
+    cannot = rules({"update_mode": UpdateMode.NONE, "cancel_mode": mode})
+    booked = case(view(MOVED), entries=(entry(),), look_first=True)
+    anew = record("801", {TUESDAY: "8"})
+    assert decide(booked, cannot, saw(*old, anew)) == Gone(entry(), "rebooked_in_hris", more=True)
+    over = replace(booked, entries=(entry(live=False),))
+    assert decide(over, cannot, saw(*old, anew)) == Adopt(anew, day_spec(TUESDAY), 2)
+    for other in (record("801", {TUESDAY: "3"}), record("801", {WEDNESDAY: "8"})):
+        assert isinstance(decide(booked, cannot, saw(*old, other)), Hold)
+
+
+def test_a_status_that_cannot_be_booked_is_held_before_anything_is_cancelled() -> None:
+    approved_only = rules(
+        {"update_mode": UpdateMode.CANCEL_AND_CREATE, "insert_statuses": frozenset({EntryStatus.APPROVED})},
+        exported=frozenset({"APPROVED", "PENDING"}),
+    )
+    back_to_pending = case(view(content("PENDING")), entries=(entry(age=0.0),), writes=1)
+    held(decide(back_to_pending, approved_only), "status_unsupported")
 
 
 # -- days and status apart --------------------------------------------------------------------------------
@@ -244,6 +275,21 @@ def test_a_day_of_ours_that_the_ledger_lost_is_found_by_its_mark_and_the_rest_is
 def test_an_entry_from_before_the_hris_took_days_apart_is_for_a_person() -> None:
     whole = entry(spec(days=days((MONDAY, TUESDAY))), age=0.0)
     held(decide(case(view(LONG), entries=(whole,)), DAILY), "update_unsupported")
+    still_right = case(view(content(dates=(MONDAY, TUESDAY))), entries=(whole,))
+    assert decide(still_right, DAILY) == Nothing("in_step")
+
+
+def test_entries_from_when_the_hris_took_days_apart_are_for_a_person() -> None:
+    """To make one of them the whole request would book the other days twice."""
+    parts = (day_entry(1, MONDAY), day_entry(2, TUESDAY))
+    held(decide(case(view(LONG), entries=parts, writes=2), rules()), "update_unsupported")
+
+
+def test_a_part_written_just_now_is_not_missed_in_a_search_that_cannot_show_it_yet() -> None:
+    two = (day_entry(1, MONDAY, age=3600.0), day_entry(2, TUESDAY, age=1.0))
+    removed = case(view(content("CANCELED", dates=(MONDAY, TUESDAY))), entries=two, writes=2)
+    assert isinstance(decide(removed, DAILY), Look)
+    assert isinstance(decide(removed, DAILY, saw(record("701"), known=frozenset({"701", "702"}))), Cancel)
 
 
 def test_a_day_that_rounds_to_nothing_is_no_entry() -> None:
@@ -278,6 +324,31 @@ def test_an_accepted_write_that_never_shows_goes_to_a_person() -> None:
 def test_an_accepted_write_that_the_vendor_then_denied_goes_to_a_person() -> None:
     waiting = case(entries=(accepted(),), writes=1)
     held(decide(waiting, LATER, saw(record(status=EntryStatus.DENIED))), "denied_in_hris")
+
+
+def test_an_accepted_request_that_is_still_on_its_way_is_not_in_effect() -> None:
+    """It says already what was asked for, where a mere request was."""
+    exported = rules({"effective_within": 600.0}, exported=frozenset({"APPROVED", "PENDING"}))
+    asked = accepted(spec(status=EntryStatus.REQUESTED))
+    waiting = case(view(content("PENDING")), entries=(asked,), writes=1)
+    requested = record(status=EntryStatus.REQUESTED)
+    assert isinstance(decide(waiting, exported, saw(replace(requested, changing=True))), Wait)
+    assert decide(waiting, exported, saw(requested)) == Effective(asked)
+
+
+@pytest.mark.parametrize("seen", [(), (record(status=EntryStatus.DENIED),)])
+def test_an_accepted_write_that_a_person_saw_to_is_closed(seen: tuple[HrisEntry, ...]) -> None:
+    late = case(entries=(accepted(age=601.0),), done_by_hand=True, writes=1)
+    assert decide(late, LATER, saw(*seen)) == Nothing("done_by_hand")
+
+
+def test_a_denied_part_of_a_removed_request_hides_no_other_part() -> None:
+    daily = rules({"entry_per_day": True, "effective_within": 600.0, "update_mode": UpdateMode.IN_PLACE})
+    parts = (day_entry(1, MONDAY, age=3600.0), day_entry(2, TUESDAY, age=5.0, effective=False))
+    removed = case(view(content("CANCELED", dates=(MONDAY, TUESDAY))), entries=parts, writes=2)
+    assert decide(removed, daily) == Look(MONDAY, TUESDAY)
+    seen = saw(record("701"), record("702", {TUESDAY: "8"}, status=EntryStatus.DENIED))
+    assert decide(removed, daily, seen) == Gone(parts[1], "cancelled_in_hris", more=True)
 
 
 def test_nothing_else_is_written_while_a_write_is_on_its_way() -> None:

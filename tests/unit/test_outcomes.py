@@ -61,6 +61,9 @@ def test_genesys_hears_that_all_is_done_when_the_last_step_has_left_nothing_to_d
     """Steps and settled doubts say nothing themselves; whoever finds both sides equal does."""
     assert OUTCOMES.settled(CASE, "in_step").report == "AutomaticallyComplete"
     assert OUTCOMES.settled(replace(CASE, writes=0), "in_step").report is None
+    ended = replace(CASE, entries=(entry(live=False),))
+    assert OUTCOMES.settled(ended, "removed").report == "AutomaticallyComplete"
+    assert OUTCOMES.settled(CASE, "removed").report is None, "nothing of it was ever booked"
 
 
 def test_what_is_not_ours_is_told_apart_with_its_reason() -> None:
@@ -265,7 +268,8 @@ def test_a_step_that_is_not_the_last_is_decided_on_at_once_and_reported_to_nobod
     assert (last.state, last.due_in, last.report) == ("settled", None, "AutomaticallyComplete")
     assert (step.state, step.due_in, step.report) == ("open", 0.0, None)
     assert not step.look_first
-    assert OUTCOMES.booked(CASE, "adopt", change, more=True).look_first, "the next part is compared as well"
+    for taken_over in ("adopt", "gone"):
+        assert OUTCOMES.booked(CASE, taken_over, change, more=True).look_first, "what comes next is compared"
     assert not OUTCOMES.booked(CASE, "adopt", change).look_first
 
 

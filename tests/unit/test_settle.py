@@ -16,6 +16,7 @@ from tests.support.cases import (
     TUESDAY,
     VACATION,
     after,
+    days,
     intent,
     key,
     record,
@@ -353,6 +354,26 @@ def test_an_earlier_try_that_arrived_under_the_key_is_taken_for_what_it_says() -
     assert looked(intent(), arrived, announced=[spec()], capabilities=GUARDED) == Unsettled("changed")
 
 
+def test_under_a_guarded_key_the_mark_is_enough_whatever_its_number() -> None:
+    """One key, one record: the first try arrived, and the repeat was refused."""
+    arrived = record("900", marker=MARKER, revision=1)
+    now = intent(spec=spec(days=days((TUESDAY,))), write_no=3)
+    seen = looked(now, arrived, announced=[spec(), now.spec], capabilities=GUARDED)  # type: ignore[list-item]
+    assert seen == Written("900", spec=spec())
+    assert looked(intent(write_no=3), arrived, announced=[spec()], capabilities=GUARDED) == Written("900")
+
+
+def test_an_earlier_try_that_is_on_its_way_under_the_key_is_taken_for_what_it_says() -> None:
+    later = GUARDED | {"effective_within": 600.0}
+    now = intent(spec=spec(days=days((TUESDAY,))))
+    announced: list[Any] = [spec(), now.spec]
+    in_effect = record("900", marker=MARKER)
+    assert looked(now, in_effect, announced=announced, capabilities=later) == Written("900", spec=spec())
+    coming = replace(in_effect, status=EntryStatus.REQUESTED, changing=True)
+    expected = Written("900", effective=False, spec=spec())
+    assert looked(now, coming, announced=announced, capabilities=later) == expected
+
+
 # -- accepted, in effect later ----------------------------------------------------------------------------
 
 LATER = {"effective_within": 600.0}
@@ -363,6 +384,12 @@ def test_a_record_that_is_on_its_way_was_accepted() -> None:
     assert looked(intent(), requested, capabilities=LATER) == Written("900", effective=False)
     assert looked(intent(), OURS, capabilities=LATER) == Written("900")
     assert looked(intent(), requested, capabilities={}) == Written("900"), "by its number it is this write"
+
+
+def test_a_request_that_says_it_all_but_is_on_its_way_was_accepted() -> None:
+    wanted = intent(spec=spec(status=EntryStatus.REQUESTED))
+    coming = replace(OURS, status=EntryStatus.REQUESTED, changing=True)
+    assert looked(wanted, coming, capabilities=LATER) == Written("900", effective=False)
 
 
 def test_a_record_whose_change_was_accepted_is_not_changed_again() -> None:

@@ -181,7 +181,8 @@ class Steps(Store):
         await self._group.close()
 
     async def _write(self, steps: list[Step]) -> Sequence[StepResult | Exception]:
-        cancels = sum(step.announcement is not None and step.announcement.kind in REMOVALS for step in steps)
+        announced = [step.announcement for step in steps if step.announcement is not None]
+        cancels = sorted({item.request_pk for item in announced if item.kind in REMOVALS})
         if cancels:
             await self._consider_brake(cancels)
         return await self._write_or_halve(steps)
@@ -222,11 +223,11 @@ class Steps(Store):
             for step in steps
         ]
 
-    async def _consider_brake(self, cancels: int) -> None:
+    async def _consider_brake(self, cancels: list[int]) -> None:
         """Pull the brake before the cancels of this batch are granted, if they would pass its numbers."""
-        row = await self.pool.fetchrow(self.sql.recent_writes, self.brake.window)
+        row = await self.pool.fetchrow(self.sql.recent_writes, self.brake.window, cancels)
         assert row is not None
-        cancelled, written = row["cancels"] + cancels, row["writes"] + cancels
+        cancelled, written = row["cancels"] + len(cancels), row["writes"] + len(cancels)
         if cancelled > self.brake.max_cancels and cancelled > self.brake.max_share * written:
             await self.pool.execute(
                 self.sql.set_brake,

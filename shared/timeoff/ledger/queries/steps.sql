@@ -116,8 +116,10 @@ SELECT (detail->>'at')::timestamptz AS began, (detail->>'proven')::boolean AS pr
 FROM evidence WHERE intent_id = $1 AND kind = 'look' ORDER BY recorded_at;
 
 -- name: recent_writes
--- By request: where one request is many records, its removal is one all the same.
+-- By request: where one request is many records, its removal is one all the same. Not those of $2, which
+-- are about to be cancelled and are counted by whoever asks.
 SELECT count(DISTINCT request_pk) FILTER (WHERE kind IN ('cancel', 'cancel_twin')) AS cancels,
        count(DISTINCT request_pk) AS writes
 FROM intents, deployment
-WHERE intents.created_at > greatest(now() - make_interval(secs => $1), deployment.brake_released_at);
+WHERE intents.created_at > greatest(now() - make_interval(secs => $1), deployment.brake_released_at)
+  AND request_pk <> ALL ($2::bigint[]);
