@@ -63,7 +63,7 @@ async def _serve(server: RecordingProxy, upstream: str, port: int, json_line: bo
         await server.start(port=port)
     except OSError as error:
         typer.echo(f"cannot serve on port {port}: {error.strerror or error}", err=True)
-        return exits.UNREACHABLE
+        return exits.USAGE
     admin = f"{server.url}/__proxy__"
     if json_line:
         typer.echo(json.dumps({"url": server.url, "admin": admin, "upstream": upstream}))

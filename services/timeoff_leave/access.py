@@ -62,9 +62,13 @@ class Door:
         if caller is None:
             said = "The access token is missing, not known or expired."
             raise Refusal(401, {resource: [said]}, {hdrs.WWW_AUTHENTICATE: "Bearer"})
+        self.spend(caller, resource)
+        return caller
+
+    def spend(self, caller: Caller, resource: str) -> None:
+        """Count a call of the account. Raises `Refusal` 429 if it has had too many."""
         if wait := self._wait(caller.account):
             raise Refusal(429, {resource: ["Too many requests."]}, {hdrs.RETRY_AFTER: str(math.ceil(wait))})
-        return caller
 
     def _wait(self, account: int) -> float:
         """Spend one of the account's calls; else the seconds until there is one."""

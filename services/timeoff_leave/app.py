@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from timeoff.errors import SettingsError
 from timeoff.runtime.supervisor import supervise
@@ -37,10 +37,11 @@ from timeoff_leave.access import Door
 from timeoff_leave.clock import Clock, system_clock
 from timeoff_leave.context import Context
 from timeoff_leave.database import CONNECTION_TROUBLE, open_pool
+from timeoff_leave.listening import listening
 from timeoff_leave.logins import Logins
 from timeoff_leave.pages import Pages
 from timeoff_leave.passwords import Passwords
-from timeoff_leave.road import Road
+from timeoff_leave.road import Road, expect
 from timeoff_leave.routes import Route
 from timeoff_leave.setup import ensure_access
 from timeoff_leave.tokens import TokenCall
@@ -74,20 +75,27 @@ async def run(settings: Settings, stop: asyncio.Event | None = None, *, clock: C
     url = settings.leave.database_url or settings.database.url
     if url is None:
         raise SettingsError(["leave.database_url: is not set, nor is database.url"])
-    async with serve(
-        settings.leave, url.get_secret_value(), clock=clock, pool_size=settings.database.pool_size
-    ) as service:
+    opened: Service | None = None
 
-        async def database_ready() -> str | None:
-            await service.context.pool.fetchval("SELECT 1")
-            return None
+    async def database_ready() -> str | None:
+        if opened is None:
+            return "is being set up"
+        await opened.context.pool.fetchval("SELECT 1")
+        return None
 
-        async with serve_monitor(settings.http, ready={"database": database_ready}):
-            await supervise(
-                {"cleaning": lambda stop: clean(service.context, stop)},
-                drain=settings.runtime.drain,
-                stop=stop,
-            )
+    # Both addresses are taken before the database is touched: a process that cannot start changes nothing.
+    async with (
+        serve_monitor(settings.http, ready={"database": database_ready}),
+        serve(
+            settings.leave, url.get_secret_value(), clock=clock, pool_size=settings.database.pool_size
+        ) as service,
+    ):
+        opened = service
+        await supervise(
+            {"cleaning": lambda stop: clean(service.context, stop)},
+            drain=settings.runtime.drain,
+            stop=stop,
+        )
 
 
 @asynccontextmanager
@@ -99,49 +107,56 @@ async def serve(
     passwords: Passwords | None = None,
     pool_size: int = 12,
 ) -> AsyncIterator[Service]:
-    """The service on its address while the context lasts."""
-    pool = await open_pool(database_url, size=pool_size)
-    try:
-        context = Context(pool, settings, clock)
-        passwords = passwords or Passwords()
-        if not await regions.knows_zone(context, settings.time_zone):
-            raise SettingsError([f"leave.time_zone: PostgreSQL does not know {settings.time_zone}"])
-        await ensure_access(context, passwords)
-        runner = web.AppRunner(
-            build(context, passwords),
-            access_log=None,
-            shutdown_timeout=SHUTDOWN_TIMEOUT,
-            max_line_size=65_536,
-            auto_decompress=False,  # a compressed body is refused, so that its limit is what it says
-        )
-        await runner.setup()
+    """The service on its address while the context lasts. The address is taken first, and answers last."""
+    with listening(settings.host, settings.port) as sockets:
+        pool = await open_pool(database_url, size=pool_size)
         try:
+            context = Context(pool, settings, clock)
+            passwords = passwords or Passwords()
+            if not await regions.knows_zone(context, settings.time_zone):
+                raise SettingsError([f"leave.time_zone: PostgreSQL does not know {settings.time_zone}"])
+            await ensure_access(context, passwords)
+            runner = web.AppRunner(
+                build(context, passwords),
+                access_log=None,
+                shutdown_timeout=SHUTDOWN_TIMEOUT,
+                max_line_size=65_536,
+                auto_decompress=False,  # a compressed body is refused, so that its limit is what it says
+            )
+            await runner.setup()
             try:
-                await web.TCPSite(runner, settings.host, settings.port).start()
-            except OSError as error:
-                where = f"{settings.host}:{settings.port}"
-                raise SettingsError(
-                    [f"leave: cannot listen on {where}: {error.strerror or error}"]
-                ) from error
-            host, port = runner.addresses[0][:2]
-            url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-            get_logger().info("leave.listening", url=url)
-            yield Service(url, context)
+                for each in sockets:
+                    await web.SockSite(runner, each).start()
+                host, port = runner.addresses[0][:2]
+                url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+                get_logger().info("leave.listening", url=url)
+                yield Service(url, context)
+            finally:
+                await runner.cleanup()
         finally:
-            await runner.cleanup()
-    finally:
-        await pool.close()
+            await pool.close()
 
 
 def build(context: Context, passwords: Passwords) -> web.Application:
     """All that the service answers."""
-    logins = Logins(context, passwords)
-    road = Road(context, Door(context), ROUTES)
+    logins, door = Logins(context, passwords), Door(context)
+    road = Road(context, door, ROUTES)
     app = web.Application(middlewares=road.middlewares, client_max_size=context.settings.body_limit)
-    app.add_routes([*road.routes(), *TokenCall(logins).routes()])
-    app.add_routes(Pages(context, logins).routes())
-    app.add_routes([openapi.route(ROUTES, envelope=context.settings.envelope)])
+    for route in (
+        *road.routes(),
+        *TokenCall(logins, context.settings).routes(),
+        *Pages(context, logins, door).routes(),
+        openapi.route(ROUTES, envelope=context.settings.envelope),
+    ):
+        more = {**route.kwargs, "expect_handler": expect}
+        app.add_routes([web.RouteDef(route.method, route.path, route.handler, more)])
+    app.on_response_prepare.append(_name_server)
     return app
+
+
+async def _name_server(_: web.Request, response: web.StreamResponse) -> None:
+    """In place of the names and versions of what it is made of."""
+    response.headers[hdrs.SERVER] = "timeoff-leave"
 
 
 async def clean(context: Context, stop: asyncio.Event) -> None:

@@ -8,22 +8,23 @@ stored.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from timeoff.errors import TimeoffError
-from timeoff_leave.database import Pool, sql
+from timeoff_leave.context import Context
 from timeoff_leave.employees import NewEmployee
 from timeoff_leave.values import read_body
 
 _NEEDED: Final = ("customId", "firstName", "lastName", "region")
 _COLUMNS: Final = ("custom_id", "first_name", "last_name", "email", "region", "job_title", "status")
-_SHOWN: Final = 20
+#: Line, and what is wrong with it.
+_Problems = list[tuple[int, str]]
 
 
 class BadFile(TimeoffError):
-    """The file cannot be taken; a line for each problem, without the values of people."""
+    """The file cannot be taken; a line for each line that is wrong, without the values of people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,59 +35,79 @@ class Stored:
     changed: int
 
 
-def read_employees(lines: Iterable[str]) -> list[NewEmployee]:
-    """The rows of a CSV file with a head. Raises `BadFile` with the first problems by line."""
-    reader = csv.DictReader(lines, strict=True)
+async def known_regions(context: Context) -> set[int]:
+    """The ids that an employee's region may have. A region is for ever."""
+    return {row["id"] for row in await context.pool.fetch(context.sql.region_ids)}
+
+
+def read_employees(lines: Iterable[bytes], regions: Collection[int]) -> list[NewEmployee]:
+    """The rows of a CSV file with a head, in UTF-8. Raises `BadFile` with all that is wrong, by line."""
+    problems: _Problems = []
+    reader = csv.DictReader(_decoded(lines, problems), strict=True)
+    employees: list[NewEmployee] = []
+    seen: dict[str, int] = {}
+    done = 0
     try:
-        missing = [name for name in _NEEDED if name not in (reader.fieldnames or ())]
-        if missing:
-            raise BadFile(f"line 1: there is no column {', '.join(missing)}")
-        found = list(_rows(reader))
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise BadFile(f"line {reader.line_num + 1}: {type(error).__name__}: is no CSV in UTF-8") from None
-    problems = [problem for _, _, problem in found if problem]
-    keys: dict[str, int] = {}
-    employees = []
-    for line, employee, _ in found:
-        if employee is not None:
-            first = keys.setdefault(str(employee.custom_id).lower(), line)
-            if first != line:
-                problems.append(f"line {line}: customId: stands in line {first} already")
-            employees.append(employee)
+        if missing := [name for name in _NEEDED if name not in (reader.fieldnames or ())]:
+            problems.append((1, f"there is no column {', '.join(missing)}"))
+            raise _bad(problems)
+        done = reader.line_num
+        for row in reader:
+            line, done = reader.line_num, reader.line_num
+            employee, wrong = _employee(row, regions)
+            if employee is not None:
+                first = seen.setdefault(str(employee.custom_id).lower(), line)
+                if first != line:
+                    wrong.append(f"customId: stands in line {first} already")
+                employees.append(employee)
+            if wrong:
+                problems.append((line, "; ".join(wrong)))
+    except csv.Error as error:
+        problems.append((done + 1, f"is no CSV from here on: {error}"))
     if problems:
-        more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
-        raise BadFile("\n".join([*problems[:_SHOWN], *more]))
+        raise _bad(problems)
     return employees
 
 
-def _rows(reader: csv.DictReader[str]) -> Iterator[tuple[int, NewEmployee | None, str]]:
-    for row in reader:
-        if None in row:
-            yield reader.line_num, None, f"line {reader.line_num}: there are more values than columns"
-            continue
-        document: dict[str, object] = {name: text for name, text in row.items() if text}
-        region = row["region"] or ""
-        document["region"] = int(region) if region.isascii() and region.isdigit() else region
-        if not row["customId"]:
-            yield reader.line_num, None, f"line {reader.line_num}: customId: This value should not be blank."
-            continue
-        employee, messages = read_body(NewEmployee, document, "row")
-        said = "; ".join(f"{key}: {' '.join(texts)}" for key, texts in messages.items())
-        yield reader.line_num, employee, f"line {reader.line_num}: {said}" if said else ""
+def _bad(problems: _Problems) -> BadFile:
+    return BadFile("\n".join(f"line {line}: {said}" for line, said in sorted(problems)))
 
 
-async def store_employees(pool: Pool, employees: list[NewEmployee]) -> Stored:
-    """Create or change all of them in one transaction. Raises `BadFile` for a region that is not there."""
-    async with pool.acquire() as connection, connection.transaction():
-        known = {row["id"] for row in await connection.fetch(sql().region_ids)}
-        if unknown := sorted({employee.region for employee in employees} - known):
-            raise BadFile(f"region: there is none with the id {', '.join(map(str, unknown[:_SHOWN]))}")
-        await connection.execute(sql().make_incoming_employees)
+def _decoded(lines: Iterable[bytes], problems: _Problems) -> Iterator[str]:
+    for number, line in enumerate(lines, 1):
+        try:
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError:
+            problems.append((number, "is not in UTF-8"))
+            yield line.decode("utf-8", "replace")  # to see what else is wrong
+
+
+def _employee(row: dict[str, str], regions: Collection[int]) -> tuple[NewEmployee | None, list[str]]:
+    """The employee, and what is wrong."""
+    if None in row:
+        return None, ["there are more values than columns"]
+    document: dict[str, object] = {name: text for name, text in row.items() if text}
+    region = row["region"] or ""
+    document["region"] = int(region) if region.isascii() and region.isdigit() and len(region) < 12 else region
+    employee, messages = read_body(NewEmployee, document, "row")
+    wrong = [f"{key}: {' '.join(texts)}" for key, texts in messages.items()]
+    if not row["customId"]:
+        employee, wrong = None, ["customId: This value should not be blank.", *wrong]
+    if "region" not in messages and document["region"] not in regions:
+        wrong.append(f"region: there is none with the id {region}")
+    return employee, wrong
+
+
+async def store_employees(context: Context, employees: list[NewEmployee]) -> Stored:
+    """Create or change all of them in one transaction."""
+    async with context.transaction() as connection:
+        await connection.execute(context.sql.make_incoming_employees)
         await connection.copy_records_to_table(
             "incoming_employees",
             columns=_COLUMNS,
             records=[tuple(getattr(employee, name) for name in _COLUMNS) for employee in employees],
         )
-        row = await connection.fetchrow(sql().store_incoming_employees)
+        await connection.execute(context.sql.lock_incoming_employees)
+        row = await connection.fetchrow(context.sql.store_incoming_employees, context.now())
     assert row is not None
     return Stored(row["created"], row["changed"])

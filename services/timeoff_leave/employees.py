@@ -3,10 +3,11 @@ and customId 23914924275735; TERMINATED is this project's spelling.)"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from timeoff_leave.context import Context
 from timeoff_leave.database import Connection
@@ -14,10 +15,37 @@ from timeoff_leave.errors import not_found
 from timeoff_leave.listing import Include, Page, Resource, Row
 from timeoff_leave.regions import REGIONS, Region, check_region
 from timeoff_leave.routes import Call, Route
-from timeoff_leave.values import MAX_ID, Body, CustomId, Name, Record, Reference, Text, clean, optional
+from timeoff_leave.values import (
+    MAX_ID,
+    Body,
+    CustomId,
+    Name,
+    Record,
+    Reference,
+    Text,
+    clean,
+    optional,
+    problem,
+)
 
 Status = Literal["ACTIVE", "TERMINATED"]
-Email = Annotated[str, Field(strict=True, max_length=320), AfterValidator(clean)]
+_ADDRESS: Final = r"([^@\s]+@[^@\s]+)?"
+
+
+def _address(value: str) -> str:
+    if not re.fullmatch(_ADDRESS, value):
+        raise problem("This value should be an e-mail address.")
+    return value
+
+
+#: An address, or an empty text for none.
+Email = Annotated[
+    str,
+    Field(strict=True, max_length=320),
+    AfterValidator(clean),
+    AfterValidator(_address),
+    WithJsonSchema({"type": "string", "maxLength": 320, "pattern": f"^{_ADDRESS}$"}),
+]
 
 
 class Employee(Record):
@@ -103,7 +131,7 @@ async def change_employee(call: Call) -> Row:
             await check_region(call, connection, sent["region"])
         before = await connection.fetchrow(sql.employee_fields, call.id)
         after = {**dict(before or {}), **sent}
-        await connection.execute(sql.change_employee, call.id, *after.values())
+        await connection.execute(sql.change_employee, call.id, *after.values(), call.context.now())
         return await call.record(connection)
 
 

@@ -30,7 +30,6 @@ class Enrolment:
     policy: int
     rule: PeriodRule
     hours_per_day: Decimal
-    since: date
     entitlements: Mapping[int, Entitlement]
 
 
@@ -60,15 +59,14 @@ class Accounts:
         """The account of a type; `policy` and `rule` count where the employee is on no policy (any more)."""
         if leave_type not in self._open:
             enrolment = self.standing.enrolment
-            today = self.standing.today(self.now)
+            entitlement = enrolment.entitlements.get(leave_type) if enrolment else None
             self._open[leave_type] = Account(
                 employee=self.standing.employee,
                 leave_type=leave_type,
                 policy=enrolment.policy if enrolment else policy,
                 rule=enrolment.rule if enrolment else rule,
-                entitlement=enrolment.entitlements.get(leave_type) if enrolment else None,
-                since=enrolment.since if enrolment else today,
-                today=today,
+                entitlement=entitlement,
+                today=self.standing.today(self.now),
                 periods=dict(self.held.get((self.standing.employee, leave_type), {})),
             )
         return self._open[leave_type]
@@ -131,7 +129,7 @@ async def load_accounts(
     )
     held: dict[tuple[int, int], dict[Period, Sums]] = {}
     for row in rows:
-        sums = Sums(row["days"], row["pending"], row["carried"], row["was_set"])
+        sums = Sums(row["days"], row["pending"], row["granted"], row["carried"], row["was_set"])
         held.setdefault((row["employee"], row["leave_type"]), {})[_period(row)] = sums
     return {employee: Accounts(standing, held, now) for employee, standing in standings.items()}
 
@@ -201,7 +199,6 @@ def _enrolment(rows: list[asyncpg.Record]) -> Enrolment | None:
         policy=first["policy"],
         rule=PeriodRule(first["reset_month"], first["resets_per_year"]),
         hours_per_day=first["pay_hours_per_day"],
-        since=first["started_on"],
         entitlements={row["leave_type"]: _entitlement(row) for row in rows if row["leave_type"] is not None},
     )
 
@@ -211,6 +208,7 @@ def _entitlement(row: asyncpg.Record) -> Entitlement:
     unit = row["pay_hours_per_day"] if row["entitlement_unit"] == "HOURS" else Decimal(1)
     quantity, limit = row["quantity"], row["carry_over_limit"]
     return Entitlement(
+        since=row["since"],
         days=Decimal(0) if quantity is None else quantity / unit,
         carry_over=row["carry_over"],
         limit=None if limit is None else limit / unit,

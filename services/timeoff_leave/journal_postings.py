@@ -4,7 +4,8 @@ An `Account` is one employee's balance of one leave type over all its periods. I
 what the journal holds, told what happened, and has then collected the postings to add. Nothing is ever
 changed: what is undone gets a posting of the opposite amount.
 
-    grant        what the policy's item gives for a period; exactly one a period, it opens it
+    open         a period that is needed while nothing is given for it; at most one a period
+    grant        what the policy's item gives for a period, which it opens too; at most one a period
     carry_over   unused days of the period before; at most one a period
     set          the difference to the total that update-balance asks for
     take         a request; pending until it is approved
@@ -24,7 +25,7 @@ from typing import Final, Literal
 
 from timeoff_leave.periods import Period, PeriodRule
 
-Kind = Literal["grant", "carry_over", "set", "take", "return"]
+Kind = Literal["open", "grant", "carry_over", "set", "take", "return"]
 
 ZERO: Final = Decimal(0)
 _PLACES: Final = Decimal(1).scaleb(-10)
@@ -39,8 +40,13 @@ def exact_days(amount: Decimal | Fraction) -> Decimal:
 
 @dataclass(frozen=True, slots=True)
 class Entitlement:
-    """What a policy's item gives for one period, in days; without a `limit` all unused days carry over."""
+    """What a policy's item gives for one period, in days; without a `limit` all unused days carry over.
 
+    `since` is the date from which on it gives something to this employee: that of the assignment, of the
+    item's link to the policy, or of a return, whichever is last.
+    """
+
+    since: date
     days: Decimal
     carry_over: bool = False
     limit: Decimal | None = None
@@ -67,6 +73,7 @@ class Sums:
 
     days: Decimal = ZERO
     pending: Decimal = ZERO
+    granted: bool = False
     carried: bool = False
     was_set: bool = False
 
@@ -91,8 +98,8 @@ class Account:
     """One employee's balance of one leave type.
 
     `policy` and `rule` are those by which new periods are made; `entitlement` is None where the employee's
-    policy does not have the type (any more): a period that is needed all the same is opened with 0 days.
-    `since` is the date from which the employee is on the policy, `today` the date in the employee's zone.
+    policy does not have the type (any more): a period that is needed all the same is opened with nothing, and
+    granted at the first need with an entitlement. `today` is the date in the employee's zone.
     """
 
     employee: int
@@ -100,7 +107,6 @@ class Account:
     policy: int
     rule: PeriodRule
     entitlement: Entitlement | None
-    since: date
     today: date
     periods: dict[Period, Sums] = field(default_factory=dict)
     postings: list[Posting] = field(default_factory=list)
@@ -112,12 +118,12 @@ class Account:
         """The period that holds a date, opened if this is the first need of it.
 
         Opening grants the entitlement once. Unused days carry over at the first need after the period has
-        begun: before that nobody knows what will be left. For that, periods since the assignment that nobody
+        begun: before that nobody knows what will be left. For that, periods since it is given that nobody
         needed are opened too, oldest first, so that a balance does not depend on who looked at it when.
         """
         period = self.period_of(on)
         if self._owes_carry_over(period):
-            for earlier in self._from_assignment_to(period):
+            for earlier in self._given_before(period):
                 self._grant(earlier)
                 self._carry_over(earlier)
         self._grant(period)
@@ -176,16 +182,21 @@ class Account:
         if days:
             self._post("take", period, -days, pending=pending, request=request, policy=policy)
 
-    def _from_assignment_to(self, period: Period) -> Iterator[Period]:
-        on = self.since
+    def _given_before(self, period: Period) -> Iterator[Period]:
+        assert self.entitlement is not None
+        on = self.entitlement.since
         while on < period.start:
             earlier = self.period_of(on)
             yield earlier
             on = earlier.end
 
     def _grant(self, period: Period) -> None:
-        if period not in self.periods:
-            self._post("grant", period, exact_days(self.entitlement.days) if self.entitlement else ZERO)
+        sums = self.periods.get(period)
+        if self.entitlement is None:
+            if sums is None:
+                self._post("open", period, ZERO)
+        elif sums is None or not sums.granted:
+            self._post("grant", period, exact_days(self.entitlement.days))
 
     def _owes_carry_over(self, period: Period) -> bool:
         sums = self.periods.get(period)
@@ -231,6 +242,7 @@ class Account:
         self.periods[period] = Sums(
             days=before.days if pending else before.days + days,
             pending=before.pending - days if pending else before.pending,
+            granted=before.granted or kind == "grant",
             carried=before.carried or kind == "carry_over",
             was_set=before.was_set or kind == "set",
         )

@@ -11,16 +11,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, get_origin
+from typing import Any, Final, get_origin
 
 import asyncpg
 
 from timeoff_leave.context import Context
 from timeoff_leave.database import Connection, Pool
-from timeoff_leave.errors import not_found
+from timeoff_leave.errors import Refusal, invalid, not_found
 from timeoff_leave.filters import Kind, kind_of
 from timeoff_leave.selection import Selection
 from timeoff_leave.values import MAX_ID, Record
+
+#: Records of one answer, those that `include` puts into others included.
+MAX_RECORDS: Final = 20_000
 
 Row = dict[str, Any]
 #: Completes a row before it is shown, e.g. with what depends on a time zone.
@@ -125,7 +128,10 @@ class Reader:
         """Rows of the resource's statement as they are answered: finished, with includes, without the
         rest."""
         records = [self._finished(resource, row) for row in rows]
-        await self._include(resource, selection.includes, records)
+        if selection.includes:
+            await self._include(resource, selection.includes, records)
+            if _size(records, {}) > MAX_RECORDS:
+                raise _too_many()
         return [selection.picked(record) for record in records]
 
     async def _include(self, resource: Resource, wanted: Mapping[str, Any], records: list[Row]) -> None:
@@ -140,6 +146,8 @@ class Reader:
                 pairs = await self.source.fetch(
                     getattr(self.context.sql, include.link), [record["id"] for record in records]
                 )
+                if len(pairs) > MAX_RECORDS:
+                    raise _too_many()
                 ids = {pair["id"] for pair in pairs}
                 owned = pairs
             rows = await self._by_id(target, sorted(ids)) if ids else []
@@ -171,6 +179,24 @@ class Reader:
         return await self.source.fetch(
             f"SELECT record.* {source} WHERE record.id = ANY ($2::int[])", self.region, possible
         )
+
+
+def _size(value: Any, known: dict[int, int]) -> int:
+    """How many records an answer writes: one that many others share counts for each of them."""
+    if isinstance(value, list):
+        return sum(_size(each, known) for each in value)
+    if not isinstance(value, dict):
+        return 0
+    if id(value) not in known:
+        known[id(value)] = 1 + sum(_size(each, known) for each in value.values())
+    return known[id(value)]
+
+
+def _too_many() -> Refusal:
+    return invalid(
+        "include",
+        f"The answer would hold more than {MAX_RECORDS} records: include less, or take a smaller limit.",
+    )
 
 
 def _order(fields: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-from aiohttp import hdrs, web
+from aiohttp import hdrs
 
 from timeoff.telemetry.logs import get_logger
 from timeoff_leave import metrics
@@ -42,20 +42,6 @@ class Logins:
         self._passwords = passwords
         self._turns = asyncio.Semaphore(AT_ONCE)
 
-    def address_of(self, request: web.Request) -> str:
-        """Whom failures are counted for: the peer, or what the outermost trusted proxy saw."""
-        proxies = self._context.settings.trusted_proxies
-        seen = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
-        if proxies and len(seen) >= proxies and seen[-proxies]:
-            return seen[-proxies][:100]
-        return request.remote or "unknown"
-
-    def is_secure(self, request: web.Request) -> bool:
-        """Did the caller come over TLS, to the service or to the proxy before it?"""
-        if self._context.settings.trusted_proxies:
-            return request.headers.get("X-Forwarded-Proto", "").rsplit(",", 1)[-1].strip() == "https"
-        return request.secure
-
     async def by_password(
         self, key: str, address: str, client_id: str, client_secret: str, username: str, password: str
     ) -> Granted:
@@ -74,12 +60,14 @@ class Logins:
     async def by_refresh_token(
         self, key: str, address: str, client_id: str, client_secret: str, token: str
     ) -> Granted:
-        """The refresh grant; the token works once. Raises `Refusal` as `by_password`."""
+        """The refresh grant; the token works once, and a second use ends its login. Raises `Refusal` as
+        `by_password`."""
         sql = self._context.sql
         async with self._turn(key, address):
             if not await self._is_client(client_id, client_secret):
                 raise await self._failed(key, address)
             async with self._context.transaction() as connection:
+                await connection.execute(sql.lock_account_of_token, digest(token))
                 now = self._context.now()
                 row = await connection.fetchrow(sql.use_refresh_token, digest(token), client_id, now)
                 if row is not None:
@@ -119,7 +107,7 @@ class Logins:
 
     async def _grant(self, connection: Connection, account: int, client_id: str, login: UUID) -> Granted:
         settings, now = self._context.settings, self._context.now()
-        access = await self._access(connection, account, "api", settings.token_lifetime)
+        access = await self._access(connection, account, "api", settings.token_lifetime, login)
         refresh = new_token()
         await connection.execute(
             self._context.sql.add_refresh_token,
@@ -132,11 +120,17 @@ class Logins:
         return Granted(access.access_token, access.expires_in, refresh)
 
     async def _access(
-        self, connection: Connection | Pool, account: int, kind: TokenKind, lifetime: int
+        self,
+        connection: Connection | Pool,
+        account: int,
+        kind: TokenKind,
+        lifetime: int,
+        login: UUID | None = None,
     ) -> Granted:
         token = new_token()
         until = self._context.now() + timedelta(seconds=lifetime)
-        await connection.execute(self._context.sql.add_access_token, digest(token), account, kind, until)
+        add = self._context.sql.add_access_token
+        await connection.execute(add, digest(token), account, kind, until, login)
         return Granted(token, lifetime)
 
     async def _unless_blocked(self, key: str, address: str) -> None:

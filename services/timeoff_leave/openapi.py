@@ -119,6 +119,7 @@ def _refusals(route: Route) -> Iterator[Answer]:
     if "{id}" in route.path:
         yield error(404, "There is no such record, or the account may not see it.")
     if route.method != "GET":
+        yield error(408, "The body did not come in time.")
         yield error(413, "The body is too large.")
         yield error(415, "The body is not JSON.")
     yield error(429, "Too many calls.", {"Retry-After": "seconds to wait"})
@@ -174,6 +175,7 @@ def _token_call() -> Operation:
             Answer(200, "Tokens.", TokenReply),
             Answer(400, "The call is wrong.", schema=_ERROR),
             Answer(401, "The credentials are not right.", schema=_ERROR),
+            Answer(408, "The body did not come in time.", schema=_ERROR),
             Answer(413, "The body is too large.", schema=_ERROR),
             Answer(415, "The body is neither form nor JSON.", schema=_ERROR),
             Answer(

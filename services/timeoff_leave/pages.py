@@ -1,7 +1,9 @@
-"""The read-only web pages under /web: types, policies with their items and people, items, and balances.
+"""The read-only web pages under /web: types, policies with their items and people, items, balances and
+requests.
 
-They show what the account may see, through the same reader as the API. A login is a cookie that holds a
-token of the pages' own kind: it opens nothing of the API.
+They show what the account may see, through the same reader as the API; but no reason of a request, which may
+be medical and is of no use here. A login is a cookie that holds a token of the pages' own kind: it opens
+nothing of the API.
 """
 
 from __future__ import annotations
@@ -13,12 +15,13 @@ from urllib.parse import parse_qsl
 
 from aiohttp import hdrs, web
 
-from timeoff_leave.access import caller_of, digest
+from timeoff_leave.access import Door, caller_of, digest
+from timeoff_leave.addresses import address_of, is_secure
 from timeoff_leave.assignments import EMPLOYEE_LEAVE_POLICIES
 from timeoff_leave.balances import balances_of
 from timeoff_leave.context import Caller, Context
 from timeoff_leave.employees import EMPLOYEES
-from timeoff_leave.errors import Refusal
+from timeoff_leave.errors import Refusal, not_found
 from timeoff_leave.filters import Condition
 from timeoff_leave.leave_policies import LEAVE_POLICIES
 from timeoff_leave.leave_policy_items import LEAVE_POLICY_ITEMS
@@ -27,6 +30,8 @@ from timeoff_leave.listing import Reader, Resource, Row
 from timeoff_leave.logins import Logins
 from timeoff_leave.regions import REGIONS
 from timeoff_leave.rendering import STYLE, render
+from timeoff_leave.requests import LEAVE_REQUESTS
+from timeoff_leave.road import read_raw
 from timeoff_leave.selection import Includes, Selection
 from timeoff_leave.values import MAX_ID
 
@@ -34,6 +39,7 @@ COOKIE: Final = "leave_session"
 LOGIN: Final = "/web/login"
 HOME: Final = "/web/policies"
 PAGE_SIZE: Final = 50
+_SHOWN_OF_REQUESTS: Final = ("id", "customId", "leaveType", "status", "startDate", "endDate", "totalDays")
 
 #: No script, nothing from elsewhere, in nobody's frame, and nothing kept by a cache.
 _HEADERS: Final = {
@@ -84,12 +90,14 @@ _Page = Callable[[Visit], Awaitable[tuple[str, Mapping[str, Any]]]]
 class Pages:
     """Serves the pages; each is a function from a visit to a template and its values."""
 
-    def __init__(self, context: Context, logins: Logins) -> None:
+    def __init__(self, context: Context, logins: Logins, door: Door) -> None:
         self._context = context
         self._logins = logins
+        self._door = door
 
     def routes(self) -> list[web.RouteDef]:
         return [
+            web.get("/", self._root),
             web.get("/web", self._home),
             web.get("/web/", self._home),
             web.get("/web/style.css", self._style),
@@ -109,13 +117,20 @@ class Pages:
             region = await reader.one(REGIONS, Selection(), caller.region)
             frame = {"account": caller.username, "region": region["name"], "path": request.path}
             try:
+                self._door.spend(caller, "page")
                 template, values = await page(visit)
             except Refusal as refusal:
                 said = " ".join(message for said in refusal.messages.values() for message in said)
-                return _html("error.html", {**frame, "message": said}, refusal.status)
+                return _html("error.html", {**frame, "message": said}, refusal.status, refusal.headers)
             return _html(template, {**frame, **values, "page": visit.page})
 
         return handle
+
+    async def _root(self, request: web.Request) -> web.Response:
+        """Browsers are led to the pages; for others there is nothing here."""
+        if "text/html" not in request.headers.get(hdrs.ACCEPT, ""):
+            raise web.HTTPNotFound
+        return _redirect("/web")
 
     async def _home(self, _: web.Request) -> web.Response:
         return _redirect(HOME)
@@ -128,12 +143,12 @@ class Pages:
         return _html("login.html", {"message": ""})
 
     async def _login(self, request: web.Request) -> web.Response:
-        form = await _form(request)
+        form = await _form(request, self._context.settings.body_timeout)
         username, password = form.get("username", ""), form.get("password", "")
         if not username or not password or "\0" in username:
             return _html("login.html", {"message": "User name and password are needed."}, 400)
         try:
-            address = self._logins.address_of(request)
+            address = address_of(request, self._context.settings.trusted_proxies)
             granted = await self._logins.to_pages("login", address, username, password)
         except Refusal as refusal:
             said = refusal.messages["login"][0]
@@ -146,12 +161,12 @@ class Pages:
             path="/web",
             httponly=True,
             samesite="Strict",
-            secure=self._logins.is_secure(request),
+            secure=is_secure(request, self._context.settings.trusted_proxies),
         )
         return response
 
     async def _logout(self, request: web.Request) -> web.Response:
-        await _form(request)
+        await _form(request, self._context.settings.body_timeout)
         token = request.cookies.get(COOKIE, "")
         await self._context.pool.execute(self._context.sql.remove_access_token, digest(token))
         response = _redirect(LOGIN)
@@ -213,7 +228,24 @@ async def _employee(visit: Visit) -> tuple[str, Mapping[str, Any]]:
     now = visit.context.now()
     for balance in balances:
         balance["current"] = balance["periodStartDateTime"] <= now < balance["periodEndDateTime"]
-    return "employee.html", {"employee": employee, "assignments": assignments, "balances": balances}
+    asked = Selection(
+        order=("-startDate", "-id"),
+        includes={"leaveType": {}},
+        fields=tuple((name, name) for name in _SHOWN_OF_REQUESTS),
+        conditions=(Condition("employee", "integer", "", (employee["id"],)),),
+    )
+    requests, more = await visit.listed(LEAVE_REQUESTS, asked)
+    return "employee.html", {
+        "employee": employee,
+        "assignments": assignments,
+        "balances": balances,
+        "requests": requests,
+        "more": more,
+    }
+
+
+async def _nothing(_: Visit) -> tuple[str, Mapping[str, Any]]:
+    raise not_found("page", "Page")
 
 
 _PAGES: Final[Mapping[str, _Page]] = {
@@ -223,15 +255,23 @@ _PAGES: Final[Mapping[str, _Page]] = {
     "/web/types": _types,
     "/web/employees": _employees,
     "/web/employees/{id}": _employee,
+    "/web/{rest:.+}": _nothing,
 }
 
 
-async def _form(request: web.Request) -> dict[str, str]:
-    """The fields of a form of ours. Raises `Refusal` 403 for one that another site sends, 400, 415."""
-    # Browsers say so over TLS; older ones, and without TLS, the cookie's SameSite is what remains.
-    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+def _is_ours(request: web.Request) -> bool:
+    """Was the form on a page of ours? Browsers tell over TLS; without it, the origin has to be this host."""
+    if site := request.headers.get("Sec-Fetch-Site"):
+        return site in ("same-origin", "none")
+    origin = request.headers.get(hdrs.ORIGIN)
+    return origin is None or origin.partition("://")[2].lower() == request.host.lower()
+
+
+async def _form(request: web.Request, seconds: float) -> dict[str, str]:
+    """The fields of a form of ours. Raises `Refusal` 403 for one that another site sends, 400, 408, 415."""
+    if not _is_ours(request):
         raise Refusal(403, {"request": ["The form was sent by another site."]})
-    raw = await request.read()
+    raw = await read_raw(request, "request", seconds)
     if raw and request.content_type != "application/x-www-form-urlencoded":
         raise Refusal(415, {"request": ["The body must be a form."]})
     try:

@@ -38,7 +38,7 @@ async def assign_items(call: Call) -> Row:
         ]
         if len(set(types)) != len(types):
             raise Refusal(400, {call.key: [ONE_OF_A_TYPE]})
-        await connection.execute(sql.add_policy_items, call.id, possible)
+        await connection.execute(sql.add_policy_items, call.id, possible, call.context.now())
         return await call.record(connection)
 
 

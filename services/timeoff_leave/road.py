@@ -6,6 +6,7 @@ the same shape and a log line without any value of the call.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -28,23 +29,55 @@ from timeoff_leave.listing import Page
 from timeoff_leave.routes import Call, Route
 from timeoff_leave.selection import read_selection
 from timeoff_leave.values import MAX_ID, Body, read_body
-from timeoff_leave.wire import read_json, to_json
+from timeoff_leave.wire import KeyTwice, read_json, to_json
 
 BASE: Final = "/rest/v1"
 TOKEN_PATH: Final = "/rest/oauth2/access_token"  # noqa: S105  (an address)
 CALLER: Final = web.RequestKey("caller", Caller)
+
+#: The database did not come to it: another call holds what this one waits for, or it takes too long.
+BUSY: Final = (
+    TimeoutError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.QueryCanceledError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.InsufficientResourcesError,
+)
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _UNIQUE: Final = re.compile(r"_unique_(\w+)$")
 
 
 def answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    return _json(to_json(value), status, headers)
+
+
+def _json(text: str, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     return web.Response(
-        text=to_json(value),
+        text=text,
         status=status,
         headers={"Cache-Control": "no-store", **(headers or {})},
         content_type="application/json",
     )
+
+
+async def read_raw(request: web.Request, key: str, seconds: float) -> bytes:
+    """The body as it was sent. Raises `Refusal` 408 if it is not all there in this time."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await request.read()
+    except TimeoutError:
+        said = {key: ["The body did not come in time."]}
+        raise Refusal(408, said, {hdrs.CONNECTION: "close"}) from None
+
+
+async def expect(request: web.Request) -> web.StreamResponse | None:
+    """The answer to an `Expect` header, before the call is looked at."""
+    if request.headers.get(hdrs.EXPECT, "").lower() != "100-continue":
+        return answer({"request": ["Nothing but 100-continue can be expected."]}, 417)
+    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    request.writer.output_size = 0  # the answer itself has not begun
+    return None
 
 
 def refused(refusal: Refusal) -> web.Response:
@@ -93,7 +126,6 @@ class Road:
             response = await _answered(request, handler, resource)
             seconds = time.perf_counter() - began
             response.headers["X-Request-Id"] = call_id
-            response.headers[hdrs.SERVER] = "timeoff-leave"
             metrics.CALLS.labels(resource, _method(request), str(response.status)).inc()
             metrics.CALL_SECONDS.labels(resource).observe(seconds)
             caller = request.get(CALLER)
@@ -130,11 +162,12 @@ class Road:
         caller = request[CALLER]
         if route.method != "GET" and caller.role != "ADMINISTRATOR":
             raise forbidden(route.name)
-        body = await _body(request, route)
+        body = await _body(request, route, self._context.settings.body_timeout)
         selection = read_selection(route.resource, _query(request, route), many=route.many)
         call = Call(self._context, caller, route, _id(request, route), body, selection)
-        found = await route.handler(call)
-        return answer(self._enveloped(route, found))
+        value = self._enveloped(route, await route.handler(call))
+        # What includes may make large is written beside the event loop.
+        return _json(await asyncio.to_thread(to_json, value) if selection.includes else to_json(value))
 
     def _enveloped(self, route: Route, found: Any) -> Any:
         """Bare, or as the portal sends it (TrackTik help centre: limits and paging, 23794537688471)."""
@@ -172,8 +205,8 @@ def _id(request: web.Request, route: Route) -> int:
     return int(text)
 
 
-async def _body(request: web.Request, route: Route) -> Body | None:
-    raw = await request.read()
+async def _body(request: web.Request, route: Route, seconds: float) -> Body | None:
+    raw = await read_raw(request, route.name, seconds)
     if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
         raise Refusal(415, {route.name: ["The body must not be compressed."]})
     if route.body is None:
@@ -184,6 +217,8 @@ async def _body(request: web.Request, route: Route) -> Body | None:
         raise Refusal(415, {route.name: ["The body must be application/json."]})
     try:
         document = read_json(raw)
+    except KeyTwice as error:
+        raise Refusal(400, {route.key: [str(error)]}) from None
     except ValueError:
         raise Refusal(400, {route.key: ["The body is not valid JSON."]}) from None
     if not isinstance(document, dict):
@@ -219,7 +254,12 @@ async def _answered(request: web.Request, handler: _Handler, resource: str) -> w
         return _unforeseen(error, said)
     except (asyncpg.DataError, UnicodeError, HttpProcessingError, web.RequestPayloadError):
         return said(400, NOT_VALID)
-    except (*CONNECTION_TROUBLE, TimeoutError) as error:
+    except BUSY as error:
+        if request.transport is None:
+            raise  # it is the caller who has gone
+        get_logger().error("call.database_busy", exc_info=error)
+        return said(503, "The database is busy.", {hdrs.RETRY_AFTER: "1"})
+    except CONNECTION_TROUBLE as error:
         if request.transport is None:
             raise  # it is the caller who has gone
         get_logger().error("call.database_away", exc_info=error)

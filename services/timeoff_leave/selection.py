@@ -6,7 +6,8 @@ asked for, and a caller that looks for its own key would take the wrong one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +21,8 @@ DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 1000
 MAX_OFFSET: Final = 2_147_483_647
 MAX_CONDITIONS: Final = 50
+#: Steps of one include: `region.parent.parent` has three.
+MAX_DEPTH: Final = 5
 
 #: Names of includes, each with the includes below it.
 Includes = Mapping[str, "Includes"]
@@ -89,7 +92,7 @@ def _number(given: Mapping[str, str], key: str, default: int, least: int, most: 
     if text is None:
         return default
     if not (text.isascii() and text.isdigit()):
-        raise invalid(key)
+        raise invalid(key, "This value should be of type integer.")
     value = int(text) if len(text) < 12 else most + 1
     if value < least:
         raise invalid(key, f"This value should be greater than or equal to {least}.")
@@ -107,7 +110,7 @@ def _order(text: str | None, resource: Resource) -> tuple[str, ...]:
     words = _words(text)
     for word in words:
         if word.removeprefix("-") not in resource.columns:
-            raise invalid("sort")
+            raise invalid("sort", _unknown(word.removeprefix("-"), resource.columns))
     # The last resort makes pages repeatable.
     return tuple(words) + tuple(
         name for name in resource.order if words and name.lstrip("-") not in {w.lstrip("-") for w in words}
@@ -119,8 +122,10 @@ def _includes(text: str | None, resource: Resource) -> Includes:
     for word in _words(text):
         below, at = tree, resource
         for depth, name in enumerate(word.split(".")):
-            if name not in at.includes or depth > 4:
-                raise invalid("include")
+            if name not in at.includes:
+                raise invalid("include", _unknown(name, at.includes))
+            if depth == MAX_DEPTH:
+                raise invalid("include", f"There can be {MAX_DEPTH} steps or less.")
             below = below.setdefault(name, {})
             at = at.includes[name].target or at
     return tree
@@ -131,9 +136,16 @@ def _fields(text: str | None, resource: Resource) -> tuple[tuple[str, str], ...]
     for word in _words(text):
         name, _, alias = word.partition(":")
         if name not in resource.fields:
-            raise invalid("fields")
+            raise invalid("fields", _unknown(name, resource.fields))
         if (name, alias or name) not in picked:
             picked.append((name, alias or name))
-    if len({alias for _, alias in picked}) != len(picked):
-        raise invalid("fields")
+    aliases = Counter(alias for _, alias in picked)
+    if twice := [alias for alias, times in aliases.items() if times > 1]:
+        raise invalid("fields", f'Two fields cannot both be called "{twice[0][:64]}".')
     return tuple(picked)
+
+
+def _unknown(word: str, choices: Collection[str]) -> str:
+    if not choices:
+        return f'"{word[:64]}" is not known here: there is nothing to choose from.'
+    return f'"{word[:64]}" is not known here. Choose from: {", ".join(sorted(choices))}.'

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from timeoff.settings.model import LeaveSettings
+from timeoff.errors import TimeoffError
+from timeoff.settings.model import SHORTEST_PASSWORD, LeaveSettings
 from timeoff_leave.context import Context
-from timeoff_leave.passwords import Passwords
+from timeoff_leave.passwords import LONGEST, Passwords
+
+
+class BadAccount(TimeoffError):
+    """The account cannot be kept so; the message says what is missing or wrong."""
 
 
 async def ensure_access(context: Context, passwords: Passwords) -> None:
@@ -37,10 +42,12 @@ async def keep_account(
     role: str,
     active: bool = True,
 ) -> None:
-    """Create the account or change it. `password` None keeps the one it has; `ValueError` if it has none.
+    """Create the account or change it. `password` None keeps the one it has.
 
-    Unless all stays as it is, its tokens end.
+    Unless all stays as it is, its tokens end. Raises `BadAccount`.
     """
+    if password is not None and not SHORTEST_PASSWORD <= len(password) <= LONGEST:
+        raise BadAccount(f"the password must have {SHORTEST_PASSWORD} to {LONGEST} characters")
     async with context.transaction() as connection:
         await connection.execute(context.sql.lock_accounts)
         row = await connection.fetchrow(context.sql.account, username)
@@ -48,7 +55,7 @@ async def keep_account(
         if password is not None and not await passwords.check(password, hashed):
             hashed = await passwords.hash(password)
         if hashed is None:
-            raise ValueError(f"there is no account {username} yet: a password is needed")
+            raise BadAccount(f"there is no account {username} yet: a password is needed")
         wanted = (hashed, region, role, active)
         if row is not None and wanted == (row["password_hash"], row["region"], row["role"], row["active"]):
             return

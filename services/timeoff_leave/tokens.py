@@ -12,11 +12,13 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 from pydantic import AfterValidator, ConfigDict, Field
 
+from timeoff.settings.model import LeaveSettings
+from timeoff_leave.addresses import address_of
 from timeoff_leave.errors import BLANK, Refusal
 from timeoff_leave.logins import Logins
-from timeoff_leave.road import TOKEN_PATH, answer
+from timeoff_leave.road import TOKEN_PATH, answer, read_raw
 from timeoff_leave.values import Body, Record, clean, read_body
-from timeoff_leave.wire import read_json
+from timeoff_leave.wire import KeyTwice, read_json
 
 KEY: Final = "access_token"
 
@@ -50,15 +52,17 @@ class TokenReply(Record):
 class TokenCall:
     """The only call that needs no token."""
 
-    def __init__(self, logins: Logins) -> None:
+    def __init__(self, logins: Logins, settings: LeaveSettings) -> None:
         self._logins = logins
+        self._settings = settings
 
     def routes(self) -> list[web.RouteDef]:
         return [web.post(TOKEN_PATH, self._grant)]
 
     async def _grant(self, request: web.Request) -> web.Response:
-        body = await _read(request)
-        address = self._logins.address_of(request)
+        raw = await read_raw(request, KEY, self._settings.body_timeout)
+        body = _read(request.content_type, raw)
+        address = address_of(request, self._settings.trusted_proxies)
         client = (body.client_id, body.client_secret)
         if body.grant_type == "password":
             username, password = _needed(body, "username"), _needed(body, "password")
@@ -84,17 +88,18 @@ def _needed(body: TokenRequest, name: str) -> str:
     return str(value)
 
 
-async def _read(request: web.Request) -> TokenRequest:
-    raw = await request.read()
+def _read(content_type: str, raw: bytes) -> TokenRequest:
     document: Any
     try:
-        if request.content_type == "application/json":
+        if content_type == "application/json":
             document = read_json(raw)
-        elif request.content_type in ("application/x-www-form-urlencoded", "application/octet-stream"):
+        elif content_type in ("application/x-www-form-urlencoded", "application/octet-stream"):
             document = dict(parse_qsl(raw.decode("utf-8"), errors="strict", max_num_fields=20))
         else:
-            said = "The body must be application/x-www-form-urlencoded."
+            said = "The body must be application/x-www-form-urlencoded or application/json."
             raise Refusal(415, {KEY: [said]})
+    except KeyTwice as error:
+        raise Refusal(400, {KEY: [str(error)]}) from None
     except ValueError:
         raise Refusal(400, {KEY: ["The body cannot be read."]}) from None
     if not isinstance(document, dict):

@@ -143,17 +143,24 @@ Quantity = Annotated[
 ]
 Moment = Annotated[
     datetime,
-    BeforeValidator(_read(read_moment, "This value is not a valid datetime.")),
+    BeforeValidator(
+        _read(
+            read_moment,
+            "This value should be a date and time with its offset, e.g. 2026-12-01T00:00:00+00:00.",
+        )
+    ),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 Day = Annotated[
     date,
-    BeforeValidator(_read(read_day, "This value is not a valid date.")),
+    BeforeValidator(_read(read_day, "This value should be a date, e.g. 2026-12-01.")),
     WithJsonSchema({"type": "string", "format": "date"}),
 ]
 LocalMoment = Annotated[
     datetime,
-    BeforeValidator(_read(read_local, "This value is not a valid datetime.")),
+    BeforeValidator(
+        _read(read_local, "This value should be a local date and time, e.g. 2026-12-01T09:00:00.")
+    ),
     WithJsonSchema({"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}$"}),
 ]
 Flag = Annotated[bool, Field(strict=True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Context, Decimal
@@ -14,11 +15,15 @@ _STEP: Final = Decimal(1).scaleb(-DECIMALS)
 _WIDE: Final = Context(prec=60, rounding=ROUND_HALF_UP)
 
 
+class KeyTwice(ValueError):
+    """A key stands twice in one object; the message, for the caller, names it."""
+
+
 def read_json(text: bytes) -> Any:
     """The document; numbers with a fraction or an exponent are `Decimal`.
 
-    Raises `ValueError` for what is no JSON in UTF-8: NaN, a key twice, nesting without end, numbers without
-    end.
+    Raises `ValueError` for what is no JSON in UTF-8: NaN, nesting without end, numbers without end; and
+    `KeyTwice`.
     """
     try:
         return json.loads(
@@ -35,7 +40,8 @@ def _refused(name: str) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a key stands twice in one object")
+        twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
+        raise KeyTwice(f"The key {json.dumps(twice[:64])} stands twice in one object.")
     return found
 
 

@@ -16,7 +16,7 @@ from timeoff_sandbox.world import UnitOptions, WorldOptions, default_units
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0 after an interrupt, 2 for wrong arguments, 3 where the address cannot be served."""
+    """Exit code 0 after an interrupt, 2 for wrong arguments, an address that is in use included."""
     parser = argparse.ArgumentParser(
         prog="timeoff-sync sandbox", description="Imitates Genesys Cloud, BambooHR and an HRIS of every kind."
     )
@@ -64,7 +64,7 @@ async def _serve(sandbox: Sandbox, host: str, port: int) -> int:
         await sandbox.start(host, port)
     except OSError as error:
         sys.stderr.write(f"cannot serve on {host}:{port}: {error.strerror or error}\n")
-        return 3
+        return 2
     ready = {"url": sandbox.url} | {
         name: sandbox.describe()[name] for name in ("company", "apiKey", "clientId", "clientSecret")
     }

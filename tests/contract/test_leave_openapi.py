@@ -28,13 +28,14 @@ from tests.support import postgres
 from tests.support.leave import served
 
 from timeoff_leave import app, openapi
+from timeoff_leave.road import TOKEN_PATH
 
-DOCUMENT = openapi.document(app.ROUTES, envelope=False)
+DOCUMENTS = {envelope: openapi.document(app.ROUTES, envelope=envelope) for envelope in (False, True)}
 OPERATIONS = [
-    (method.upper(), path) for path, operations in DOCUMENT["paths"].items() for method in operations
+    (method.upper(), path) for path, operations in DOCUMENTS[False]["paths"].items() for method in operations
 ]
-#: Of each kind (right, wrong) for each call.
-EXAMPLES = 12
+#: Of each kind (right, wrong) for each call; in the envelope it is only the answers that differ.
+EXAMPLES = {False: 12, True: 3}
 
 REFUSED_IF_WRONG = (
     content_type_conformance,
@@ -47,27 +48,30 @@ REFUSED_IF_WRONG = (
 
 @dataclass(frozen=True)
 class Running:
+    envelope: bool
     url: str
     token: str
     schema: Any
 
 
-@pytest.fixture(scope="module")
-def running(postgres_server: postgres.DatabaseServer) -> Iterator[Running]:
+@pytest.fixture(scope="module", params=[False, True], ids=["bare", "enveloped"])
+def running(postgres_server: postgres.DatabaseServer, request: pytest.FixtureRequest) -> Iterator[Running]:
     """The service in a loop of its own: schemathesis waits for answers in the test's thread."""
-    name = "leave_openapi"
+    name = f"leave_openapi_{request.param}".lower()
     postgres.run(postgres_server.create_database(name))
     started: Future[tuple[str, str]] = Future()
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
 
     async def serve() -> None:
-        async with served(postgres_server.url(name), requests_per_minute=1_000_000) as leave:
+        url = postgres_server.url(name)
+        async with served(url) as leave:
             region = await leave.region("West")
             items = [await leave.item(region=region, leaveType=leave_type) for leave_type in (8, 10, 9)]
             policies = [await leave.policy(region=region, items=items[:number]) for number in (2, 1, 0)]
             people = [await leave.employee(region=region) for _ in range(4)]
             await leave.assign(policies[0], *people[:2])
+        async with served(url, requests_per_minute=1_000_000, envelope=request.param) as leave:
             assert leave.token is not None
             started.set_result((leave.url, leave.token))
             await stop.wait()
@@ -87,7 +91,7 @@ def running(postgres_server: postgres.DatabaseServer) -> Iterator[Running]:
     thread.start()
     try:
         url, token = started.result(30)
-        yield Running(url, token, schemathesis.openapi.from_url(url + openapi.PATH))
+        yield Running(request.param, url, token, schemathesis.openapi.from_url(url + openapi.PATH))
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join()
@@ -103,7 +107,7 @@ def test_calls_made_of_the_document_are_answered_as_it_says(
 
     @seed(1)
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=EXAMPLES[running.envelope],
         derandomize=True,
         database=None,
         deadline=None,
@@ -120,11 +124,29 @@ def test_calls_made_of_the_document_are_answered_as_it_says(
     call()
 
 
+@pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=lambda part: str(part))
+def test_without_a_token_a_call_is_answered_as_the_document_says_and_no_more(
+    running: Running, method: str, path: str
+) -> None:
+    operation = running.schema[path][method]
+
+    @seed(1)
+    @settings(max_examples=2, derandomize=True, database=None, deadline=None, phases=[Phase.generate])
+    @given(case=operation.as_strategy())
+    def call(case: Any) -> None:
+        response = case.call()
+        case.validate_response(response, checks=(response_schema_conformance, status_code_conformance))
+        assert response.status_code == 401 or path == TOKEN_PATH
+
+    call()
+
+
 def test_the_document_is_the_one_of_the_routes_and_valid(running: Running) -> None:
-    assert running.schema.raw_schema == DOCUMENT
-    assert DOCUMENT["openapi"].startswith("3.1.")
+    document = DOCUMENTS[running.envelope]
+    assert running.schema.raw_schema == document
+    assert document["openapi"].startswith("3.1.")
     assert len(OPERATIONS) == len(app.ROUTES) + 1
-    for schema in DOCUMENT["components"]["schemas"].values():
+    for schema in document["components"]["schemas"].values():
         jsonschema.Draft202012Validator.check_schema(schema)
-    ids = [op["operationId"] for ops in DOCUMENT["paths"].values() for op in ops.values()]
+    ids = [op["operationId"] for ops in document["paths"].values() for op in ops.values()]
     assert len(set(ids)) == len(ids)

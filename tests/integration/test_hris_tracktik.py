@@ -395,6 +395,26 @@ async def test_a_record_that_a_person_moved_is_still_seen_by_its_id(
     assert (entry.amounts, entry.marker) == ({moved: Decimal(60)}, key.marker)
 
 
+async def test_a_record_of_a_lost_answer_that_a_person_moved_is_found_by_its_key(
+    harness: TrackTikHarness, office: Office
+) -> None:
+    spec = replace(whole_days(harness, VACATION, harness.week(), EntryStatus.APPROVED), zone=ZONE)
+    key = new_key()
+    office.proxy.spoil(WRITES, "commit_then_drop")
+    assert isinstance(await error_of(harness.hris.insert(key, 1, spec, VACATION)), OutcomeUnknown)
+    (vendor_id,) = {row["id"] for row in await office.records()}
+    moved = spec.last_day + timedelta(days=100)
+    await office.leave.patch(
+        f"/leave-requests/{vendor_id}",
+        {"startDate": moved, "endDate": moved, "days": [{"date": moved, "minutes": 60}]},
+    )
+    (entry,) = (await harness.hris.find(key, "1404", spec.first_day, spec.last_day)).entries
+    assert (entry.vendor_id, entry.marker) == (str(vendor_id), key.marker)
+    assert entry.amounts == {moved: Decimal(60)}
+    # Another key, another record: there is none.
+    assert (await harness.hris.find(new_key(), "1404", spec.first_day, spec.last_day)).entries == ()
+
+
 # -- access ----------------------------------------------------------------------------------------------
 
 

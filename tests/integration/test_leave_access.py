@@ -5,13 +5,28 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from argon2 import PasswordHasher
+from multidict import CIMultiDict
 from pydantic import SecretStr
-from tests.support.leave import ADMINISTRATOR, CLIENT_ID, CLIENT_SECRET, PASSWORD, QUICK, Leave, served
+from tests.support.leave import (
+    ADMINISTRATOR,
+    CLIENT_ID,
+    CLIENT_SECRET,
+    PASSWORD,
+    QUICK,
+    Leave,
+    Reply,
+    served,
+    waiting,
+)
 
 from timeoff_leave import app
+from timeoff_leave.addresses import counted
+from timeoff_leave.errors import Refusal
+from timeoff_leave.logins import Logins
 from timeoff_leave.passwords import Passwords
 from timeoff_leave.setup import keep_account
 
@@ -23,6 +38,16 @@ NOT_RIGHT = {"access_token": ["The credentials are not right."]}
 async def leave(database_url: str) -> AsyncIterator[Leave]:
     async with served(database_url) as leave:
         yield leave
+
+
+class Counting(PasswordHasher):
+    """Counts how many passwords it was asked about."""
+
+    verified = 0
+
+    def verify(self, *given: Any) -> Literal[True]:
+        self.verified += 1
+        return super().verify(*given)
 
 
 def password_grant(**changes: str) -> dict[str, str]:
@@ -48,6 +73,17 @@ async def test_a_json_body_is_taken_for_a_form(leave: Leave) -> None:
     )
     headers = {"Content-Type": "application/json"}
     assert (await leave.send("POST", "/rest/oauth2/access_token", body, headers)).ok()["access_token"]
+
+
+async def test_a_body_for_tokens_that_cannot_be_taken_says_which_can(leave: Leave) -> None:
+    headers = {"Content-Type": "text/plain"}
+    reply = await leave.send("POST", "/rest/oauth2/access_token", "grant_type=password", headers)
+    said = "The body must be application/x-www-form-urlencoded or application/json."
+    assert reply.refused(415) == {"access_token": [said]}
+    twice = '{"username": "x", "username": "y"}'
+    headers = {"Content-Type": "application/json"}
+    reply = await leave.send("POST", "/rest/oauth2/access_token", twice, headers)
+    assert reply.refused() == {"access_token": ['The key "username" stands twice in one object.']}
 
 
 async def test_no_call_without_a_token_not_even_for_what_is_not_there(leave: Leave) -> None:
@@ -86,12 +122,41 @@ async def test_a_refresh_token_works_once(leave: Leave) -> None:
 
 
 async def test_a_refresh_token_that_comes_twice_ends_the_login_that_it_was_copied_from(leave: Leave) -> None:
+    async def refreshed(tokens: dict[str, str]) -> Reply:
+        return await leave.grant(grant_type="refresh_token", refresh_token=tokens["refresh_token"])
+
+    first = (await leave.grant(**password_grant())).ok()
+    other = (await leave.grant(**password_grant())).ok()
+    second = (await refreshed(first)).ok()
+    newest = (await refreshed(second)).ok()
+    assert (await refreshed(first)).refused(401) == NOT_RIGHT
+    assert (await refreshed(newest)).refused(401) == NOT_RIGHT
+    for ended in (first, second, newest):
+        assert await leave.refused("GET", "/leave-types", status=401, token=ended["access_token"])
+    assert await leave.get("/leave-types/8", token=other["access_token"])
+    assert (await refreshed(other)).ok()
+
+
+async def test_a_refresh_under_way_does_not_outlive_the_login_that_is_taken_back(leave: Leave) -> None:
+    """The newest token is being used while an old one comes again: whichever is first, nothing is left."""
     first = (await leave.grant(**password_grant())).ok()["refresh_token"]
-    other = (await leave.grant(**password_grant())).ok()["refresh_token"]
     newest = (await leave.grant(grant_type="refresh_token", refresh_token=first)).ok()["refresh_token"]
-    (await leave.grant(grant_type="refresh_token", refresh_token=first)).refused(401)
-    assert (await leave.grant(grant_type="refresh_token", refresh_token=newest)).refused(401)
-    assert (await leave.grant(grant_type="refresh_token", refresh_token=other)).ok()
+    async with leave.context.pool.acquire() as holder:
+        transaction = holder.transaction()
+        await transaction.start()
+        # The new access token is not written before this is over: the refresh stands still in its midst.
+        await holder.execute("LOCK TABLE access_tokens IN SHARE MODE")
+        under_way = asyncio.create_task(leave.grant(grant_type="refresh_token", refresh_token=newest))
+        await waiting(holder, 1)
+        copied = asyncio.create_task(leave.grant(grant_type="refresh_token", refresh_token=first))
+        await waiting(holder, 2)
+        await transaction.rollback()
+    granted, refused = await asyncio.gather(under_way, copied)
+    assert refused.refused(401) == NOT_RIGHT
+    given = granted.ok()
+    assert await leave.refused("GET", "/leave-types", status=401, token=given["access_token"])
+    again = await leave.grant(grant_type="refresh_token", refresh_token=given["refresh_token"])
+    assert again.refused(401) == NOT_RIGHT
 
 
 async def test_of_many_who_show_one_refresh_token_at_once_one_gets_a_new_one(leave: Leave) -> None:
@@ -123,6 +188,25 @@ async def test_a_wrong_login_does_not_tell_what_was_wrong(leave: Leave) -> None:
         {"password": "x" * 1000},
     ):
         assert (await leave.grant(**password_grant(**changes))).refused(401) == NOT_RIGHT
+
+
+async def test_a_wrong_login_costs_the_same_whatever_was_wrong(leave: Leave) -> None:
+    """Else the time tells which user names and clients there are."""
+    hasher = Counting(time_cost=1, memory_cost=8, parallelism=1)
+    logins = Logins(leave.context, Passwords(hasher))
+    costs = []
+    for client, secret, username, password in (
+        (CLIENT_ID, CLIENT_SECRET, ADMINISTRATOR, "wrong"),
+        (CLIENT_ID, CLIENT_SECRET, "nobody", PASSWORD),
+        (CLIENT_ID, "wrong", ADMINISTRATOR, PASSWORD),
+        ("nobody", CLIENT_SECRET, ADMINISTRATOR, PASSWORD),
+        ("nobody", "wrong", "nobody", "wrong"),
+    ):
+        hasher.verified = 0
+        with pytest.raises(Refusal):
+            await logins.by_password("key", "10.0.0.1", client, secret, username, password)
+        costs.append(hasher.verified)
+    assert costs == [2] * 5
 
 
 async def test_an_incomplete_call_for_tokens_is_named_and_is_no_failed_login(leave: Leave) -> None:
@@ -215,6 +299,39 @@ async def test_replicas_count_failed_logins_together_and_by_the_caller_behind_th
             assert await login(leave, "10.1.1.1, 10.2.2.2", "wrong") == 401
 
 
+async def test_a_line_of_the_callers_own_before_that_of_the_proxy_is_not_believed(database_url: str) -> None:
+    async with served(database_url, login_attempts=2, trusted_proxies=1) as leave:
+        statuses = []
+        for number in range(3):
+            headers = CIMultiDict({"Content-Type": "application/x-www-form-urlencoded"})
+            headers.add("X-Forwarded-For", f"10.0.0.{number}")
+            headers.add("X-Forwarded-For", "203.0.113.7:4711")
+            form = "grant_type=password&client_id=x&client_secret=y&username=z&password=w"
+            reply = await leave.send("POST", "/rest/oauth2/access_token", form, headers)
+            statuses.append(reply.status)
+        assert statuses == [401, 401, 429]
+        assert await leave.context.pool.fetchval("SELECT address FROM login_blocks") == "203.0.113.7"
+
+
+@pytest.mark.parametrize(
+    ("seen", "address"),
+    [
+        ("10.1.2.3", "10.1.2.3"),
+        ("10.1.2.3:55000", "10.1.2.3"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("[2001:db8:1:2::9]:443", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::/64", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::ffff:10.1.2.3", "10.1.2.3"),
+        ("_hidden", "_hidden"),
+        ("x" * 200, "x" * 100),
+    ],
+)
+def test_failures_are_counted_for_an_address_and_not_for_its_spellings(seen: str, address: str) -> None:
+    """Of IPv6 a caller has as many addresses as it likes within its network."""
+    assert counted(seen) == address
+
+
 async def test_without_a_trusted_proxy_the_header_is_not_believed(database_url: str) -> None:
     async with served(database_url, login_attempts=2) as leave:
         for number in range(2):
@@ -264,13 +381,13 @@ async def test_the_administrator_and_the_client_are_those_of_the_settings_at_eac
     async with served(database_url, administrator_username="Administrator") as leave:
         assert await leave.context.pool.fetchval("SELECT count(*) FROM accounts") == 1
     new: dict[str, Any] = {
-        "administrator_password": SecretStr("a new one"),
-        "client_secret": SecretStr("new too"),
+        "administrator_password": SecretStr("a new password"),
+        "client_secret": SecretStr("a new secret"),
     }
     async with served(database_url, **new) as leave:
         assert await leave.refused("GET", "/leave-types", token=token, status=401)
         assert (await leave.grant(**password_grant())).refused(401) == NOT_RIGHT
-        right = password_grant(password="a new one")
+        right = password_grant(password="a new password")
         assert (await leave.grant(**right, client_secret=CLIENT_SECRET)).refused(401) == NOT_RIGHT
         assert (await leave.grant(**right)).ok()
 

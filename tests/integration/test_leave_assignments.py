@@ -200,3 +200,12 @@ async def test_an_item_has_a_quantity_or_a_rate(leave: Leave) -> None:
         assert await leave.refused("POST", "/leave-policy-items", {**body, **nothing}) == {
             "leave-policy-items": ["Accrual rate or quantity must be entered."]
         }
+
+
+async def test_the_policy_may_stand_in_the_body_too_and_is_not_read(leave: Leave) -> None:
+    """The address names it."""
+    policy, employee = await leave.policy(), await leave.employee()
+    path = f"/leave-policies/{policy}/actions"
+    for action in ("assign-employees", "unassign-employees"):
+        body = {"id": policy + 1, "leavePolicy": policy + 1, "employeesIds": [employee]}
+        assert (await leave.post(f"{path}/{action}", body))["id"] == policy

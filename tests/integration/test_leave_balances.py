@@ -11,6 +11,7 @@ import pytest
 from tests.support.leave import Leave, served
 from tests.support.leave_balances import SICK, SOMEBODY, VACATION, ask, employed, journal, left
 
+from timeoff_leave import bulk
 from timeoff_leave.balances import balances_of
 
 
@@ -308,3 +309,50 @@ async def test_a_page_gets_an_employees_balances_with_their_types(leave: Leave) 
         ("2024-01-01-12", "Vacation"),
         ("2023-01-01-12", "Vacation"),
     ]
+
+
+# -- since when something is given --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limit", [None, 5])
+async def test_an_item_that_is_added_later_gives_nothing_for_the_years_before(
+    database_url: str, limit: int | None
+) -> None:
+    async with served(database_url) as leave:
+        policy = await employed(leave, leaveType=SICK)
+        await leave.turn("2025-06-01T12:00")
+        item = await leave.item(carryOver=True, carryOverLimit=limit)
+        link = f"/leave-policies/{policy}/actions/assign-leave-policy-items"
+        await leave.post(link, {"leavePolicyItemsIds": [item]})
+        assert await left(leave) == {"2025-01-01": (18, 18)}
+        await leave.turn("2026-02-01T12:00")
+        assert (await left(leave))["2026-01-01"] == (18 + (limit or 18), 18 + (limit or 18))
+
+
+@pytest.mark.parametrize("by_file", [False, True], ids=["api", "file"])
+async def test_years_of_absence_give_nothing_to_who_comes_back(database_url: str, by_file: bool) -> None:
+    async with served(database_url) as leave:
+        await employed(leave, carryOver=True)
+        await leave.patch(f"/employees/{SOMEBODY}", {"customId": "E", "status": "TERMINATED"})
+        await leave.turn("2026-06-01T12:00")
+        if by_file:
+            file = [b"customId,firstName,lastName,region\n", b"E,Kaylee,Frye,1\n"]
+            await bulk.store_employees(leave.context, bulk.read_employees(file, {1}))
+        else:
+            await leave.patch(f"/employees/{SOMEBODY}", {"status": "ACTIVE"})
+        assert await left(leave) == {"2023-01-01": (18, 18), "2026-01-01": (18, 18)}
+
+
+async def test_a_year_that_was_opened_between_two_policies_is_granted_all_the_same(database_url: str) -> None:
+    async with served(database_url) as leave:
+        policy = await employed(leave)
+        request = await ask(leave, "2023-12-20")
+        off = f"/leave-policies/{policy}/actions/unassign-employees"
+        await leave.post(off, {"employeesIds": [SOMEBODY]})
+        dates = {"startDate": "2024-01-10", "endDate": "2024-01-10"}
+        await leave.patch(f"/leave-requests/{request['id']}", dates)
+        assert await left(leave) == {"2023-01-01": (18, 18), "2024-01-01": (0, -1)}
+        await leave.assign(policy, SOMEBODY)
+        await leave.turn("2024-02-01T12:00")
+        for _ in range(2):
+            assert await left(leave) == {"2023-01-01": (18, 18), "2024-01-01": (18, 17)}

@@ -8,12 +8,13 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
 import asyncpg
 import pytest
-from tests.support.leave import CLIENT_SECRET, PASSWORD, served
+from tests.support.leave import CLIENT_SECRET, PASSWORD, served, waiting
 
 from timeoff.errors import SettingsError
 from timeoff.settings.load import load
@@ -113,6 +114,36 @@ async def test_without_what_it_needs_it_does_not_start_and_says_all_of_it() -> N
     assert "Genesys" not in printed, "the leave service needs none"
 
 
+async def test_a_service_that_finds_an_address_taken_changes_nothing(database_url: str) -> None:
+    """Neither its own address nor that of its health: the one that runs keeps its logins."""
+    async with served(database_url) as leave:
+        port = leave.url.rpartition(":")[2]
+        other = {**environment(database_url), "TIMEOFF_LEAVE__ADMINISTRATOR_PASSWORD": "another password"}
+        for name, key in (("TIMEOFF_LEAVE__PORT", "leave"), ("TIMEOFF_HTTP__PORT", "http")):
+            code, printed = await command({**other, name: port}, "leave")
+            assert (code, f"{key}: cannot listen on 127.0.0.1:{port}" in printed) == (2, True), printed
+        assert await leave.get("/leave-types/8"), "its tokens are still good"
+        assert await leave.login()
+
+
+async def test_an_address_in_use_is_wrong_usage_for_every_command(database_url: str) -> None:
+    async with served(database_url) as leave:
+        port = leave.url.rpartition(":")[2]
+        for arguments in (("proxy", "--upstream", leave.url), ("sandbox", "--agents", "1")):
+            code, printed = await command(environment(database_url), *arguments, "--port", port)
+            assert (code, "cannot serve on" in printed) == (2, True), printed
+
+
+@pytest.mark.parametrize("key", ["administrator_password", "client_secret"])
+def test_a_short_secret_is_a_mistake_in_the_settings(key: str) -> None:
+    variable = f"TIMEOFF_LEAVE__{key.upper()}"
+    environ = {**environment("postgresql://x/y"), variable: "elevenchars"}
+    with pytest.raises(SettingsError) as refused:
+        load(role="leave", environ=environ)
+    assert refused.value.problems == [f"leave.{key}: is too short; take 12 characters or more ({variable})"]
+    assert load(role="leave", environ={**environ, variable: "twelve chars"})
+
+
 async def test_accounts_are_made_and_changed_by_the_command(database_url: str, tmp_path: Path) -> None:
     environ = environment(database_url)
     password = tmp_path / "password"
@@ -132,13 +163,51 @@ async def test_accounts_are_made_and_changed_by_the_command(database_url: str, t
         token = await leave.login("west", "west's password")
         assert await leave.refused("POST", "/regions", {"name": "x"}, 403, token=token)
 
-        for wrong in (
-            ("east", "--keep-password"),
-            ("east", "--region", "99", "--password-file", str(password)),
+        short, latin = tmp_path / "short", tmp_path / "latin"
+        short.write_text("elevenchars\n")
+        latin.write_bytes(b"p\xe4ssword of many characters\n")
+        for wrong, said in (
+            (("east", "--keep-password"), "there is no account east yet: a password is needed\n"),
+            (("east", "--region", "99", "--password-file", str(password)), "there is no region 99\n"),
+            (
+                ("east", "--password-file", str(tmp_path / "nope")),
+                f"--password-file: {tmp_path / 'nope'} cannot be read: No such file or directory\n",
+            ),
+            (("east", "--password-file", str(latin)), f"--password-file: {latin} is not in UTF-8\n"),
+            (
+                ("east", "--password-file", str(short)),
+                "the password must have 12 to 1024 characters\n",
+            ),
         ):
-            code, printed = await command(environ, "leave-account", *wrong)
-            assert code != 0
-            assert "Traceback" not in printed
+            assert await command(environ, "leave-account", *wrong) == (2, said)
+
+
+async def test_the_account_of_the_settings_is_changed_there_alone(database_url: str) -> None:
+    environ = environment(database_url)
+    async with served(database_url) as leave:
+        code, printed = await command(
+            environ, "leave-account", "Administrator", "--role", "reader", "--keep-password"
+        )
+        assert code == 2
+        assert "Administrator is the account of leave.administrator_username" in printed
+        assert await leave.region("West"), "it may still write"
+
+
+async def test_a_blocked_address_is_listed_and_let_in_by_the_command(database_url: str) -> None:
+    environ = environment(database_url)
+    async with served(database_url, login_attempts=3) as leave:
+        # The command has the system's time.
+        leave.clock.moment = datetime.now(UTC).replace(microsecond=0)
+        assert await command(environ, "leave-unblock") == (0, "No address is blocked.\n")
+        for _ in range(3):
+            (await leave.grant(grant_type="password", username="x", password="y")).refused(401)
+        until = (leave.clock.moment + timedelta(seconds=7200)).isoformat()
+        assert await command(environ, "leave-unblock") == (1, f"127.0.0.1: blocked until {until}\n")
+        assert await command(environ, "leave-unblock", "10.0.0.1") == (1, "10.0.0.1 was not blocked.\n")
+        (await leave.grant(grant_type="password", username="x", password="y")).refused(429)
+        assert await command(environ, "leave-unblock", "127.0.0.1") == (0, "127.0.0.1 may log in again.\n")
+        (await leave.grant(grant_type="password", username="x", password="y")).refused(401)
+        assert await leave.login()
 
 
 async def test_employees_come_from_a_file_and_a_second_time_are_changed(
@@ -157,42 +226,74 @@ async def test_employees_come_from_a_file_and_a_second_time_are_changed(
             {"customId": "E2", "name": "Bob Ray", "email": "bob@example.com", "status": "TERMINATED"},
             {"customId": "E3", "name": "Cem Oz", "email": None, "status": "ACTIVE"},
         ]
-        file.write_text(HEAD + "E4,Dee,Fox,1,,,\nE5,Eve,Kent,77,,,\n")
-        code, printed = await command(environ, "leave-employees", str(file))
-        assert (code, printed) == (1, "timeoff-sync: region: there is none with the id 77\n")
+        file.write_text(HEAD + "E4,Dee,Fox,1,,,\nE5,Eve,Kent,77,eve,,\n,,Ray,77,,,\n")
+        assert await command(environ, "leave-employees", str(file)) == (
+            2,
+            "line 3: email: This value should be an e-mail address.; region: there is none with the id 77\n"
+            "line 4: customId: This value should not be blank.; firstName: This value should not be blank.; "
+            "region: there is none with the id 77\n",
+        )
+        code, printed = await command(environ, "leave-employees", str(tmp_path))
+        assert (code, "Traceback" in printed) == (2, False)
         assert len(await leave.get("/employees")) == 3
 
 
 def test_what_is_wrong_in_a_file_is_said_by_line_without_the_people() -> None:
     lines = [
-        HEAD,
-        "E1,Ann,Lee,1,,,\n",
-        ",Bob,Ray,1,,,\n",
-        "e1,Cem,Oz,1,,,\n",
-        "E4,,Fox,x,,,GONE\n",
-        "E5,Eve,Kent,1,,,,,,\n",
+        HEAD.encode(),
+        b"E1,Ann,Lee,1,,,\n",
+        b",Bob,Ray,1,,,\n",
+        b"e1,Cem,Oz,1,,,\n",
+        b"E4,,Fox,x,,,GONE\n",
+        b"E5,Eve,Kent,1,,,,,,\n",
+        "E6,Zoë,Fox,7,,,\n".encode("latin-1"),
+        b"E7,Gus,Ray," + b"9" * 5000 + b",,,\n",
+        b",Bob,Ray,1,,,\n",
+        b'E8,"Ann,Lee\n',
+        b"E9,Eve,Kent,1,,,\n",
     ]
     with pytest.raises(bulk.BadFile) as refused:
-        bulk.read_employees(lines)
+        bulk.read_employees(lines, {1, 2})
     assert str(refused.value).splitlines() == [
         "line 3: customId: This value should not be blank.",
+        "line 4: customId: stands in line 2 already",
         "line 5: firstName: This value should not be blank.; region: This value should be of type integer.; "
         "status: The value you selected is not a valid choice.",
         "line 6: there are more values than columns",
-        "line 4: customId: stands in line 2 already",
+        "line 7: is not in UTF-8",
+        "line 7: region: there is none with the id 7",
+        "line 8: region: This value should be of type integer.",
+        "line 9: customId: This value should not be blank.",
+        "line 10: is no CSV from here on: unexpected end of data",
     ]
     with pytest.raises(bulk.BadFile, match="line 1: there is no column firstName, lastName"):
-        bulk.read_employees(["customId,region\n"])
-    with pytest.raises(bulk.BadFile, match="is no CSV"):
-        bulk.read_employees([HEAD, 'E1,"Ann,Lee\n'])
+        bulk.read_employees([b"customId,region\n"], {1})
+    with_mark = [b"\xef\xbb\xbf" + HEAD.encode(), "E1,Zoë,Lee,1,,,\n".encode()]
+    assert [each.first_name for each in bulk.read_employees(with_mark, {1})] == ["Zoë"]
 
 
 async def test_fifty_thousand_employees_come_in_at_once(database_url: str) -> None:
     people = (f"E{number},Ann,Lee,1,e{number}@example.com,Guard,ACTIVE\n" for number in range(50_000))
-    employees = bulk.read_employees([HEAD, *people])
+    employees = bulk.read_employees([HEAD.encode(), *(line.encode() for line in people)], {1})
     async with served(database_url) as leave:
-        assert await bulk.store_employees(leave.context.pool, employees) == bulk.Stored(50_000, 0)
+        assert await bulk.store_employees(leave.context, employees) == bulk.Stored(50_000, 0)
         assert await leave.get("/employees?customId=e49999&fields=email") == [{"email": "e49999@example.com"}]
+
+
+async def test_a_file_locks_people_in_the_order_of_everybody(database_url: str) -> None:
+    """By id, whatever the order of the rows: else a file and an action could wait for each other."""
+    async with served(database_url) as leave:
+        first, second = await leave.employee(customId="b"), await leave.employee(customId="a")
+        rows = bulk.read_employees([HEAD.encode(), b"a,A,Lee,1,,,\n", b"b,B,Lee,1,,,\n"], {1})
+        async with leave.context.pool.acquire() as holder:
+            transaction = holder.transaction()
+            await transaction.start()
+            await holder.execute("SELECT FROM employees WHERE id = $1 FOR UPDATE", first)
+            stored = asyncio.create_task(bulk.store_employees(leave.context, rows))
+            await waiting(holder, 1)
+            await holder.execute("SELECT FROM employees WHERE id = $1 FOR UPDATE NOWAIT", second)
+            await transaction.rollback()
+        assert await stored == bulk.Stored(0, 2)
 
 
 async def test_a_zone_that_the_database_does_not_know_ends_the_start(database_url: str) -> None:

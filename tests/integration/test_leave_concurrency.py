@@ -1,23 +1,19 @@
 """What comes at once: calls wait for the employee's lock and then judge by what the one before them left.
 
-Each test holds the employee itself until all of its calls wait, so that none of them is over before the next
-begins: without the lock, or with a look before it, both would find the place free.
+Each test holds the employee, or what else is locked, until all of its calls wait, so that none of them is
+over before the next begins: without the lock, or with a look before it, both would find the place free.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
-from tests.support.leave import Leave, Reply, served
+from tests.support.leave import Leave, Reply, served, waiting
 from tests.support.leave_balances import SOMEBODY, VACATION, act, ask, employed, journal, left
 
-WAITING = """
-    SELECT count(*) FROM pg_stat_activity
-    WHERE datname = current_database() AND application_name = 'timeoff-leave' AND wait_event_type = 'Lock'
-"""
 Call = tuple[str, str, Any]
 
 
@@ -29,18 +25,22 @@ async def leave(database_url: str) -> AsyncIterator[Leave]:
 
 async def at_once(leave: Leave, *calls: Call, employees: tuple[int, ...] = (SOMEBODY,)) -> list[Reply]:
     """The replies to calls that all wait for the employees before one of them goes on."""
+    return await while_held(
+        leave, "SELECT FROM employees WHERE id = ANY ($1::int[]) FOR UPDATE", [*employees], calls
+    )
+
+
+async def while_held(leave: Leave, statement: str, value: Any, calls: Sequence[Call]) -> list[Reply]:
+    """The replies to calls that all wait for what this statement holds; then its change is committed."""
     async with leave.context.pool.acquire() as holder:
         transaction = holder.transaction()
         await transaction.start()
-        await holder.execute("SELECT FROM employees WHERE id = ANY ($1::int[]) FOR UPDATE", list(employees))
+        await holder.execute(statement, value)
         tasks = [asyncio.create_task(leave.call(*call)) for call in calls]
         try:
-            async with asyncio.timeout(20):
-                while await holder.fetchval(WAITING) < len(calls):
-                    # Statistics are those of the beginning of a transaction unless they are asked for anew.
-                    await holder.execute("SELECT pg_stat_clear_snapshot()")
+            await waiting(holder, len(calls))
         finally:
-            await transaction.rollback()
+            await transaction.commit()
         return await asyncio.gather(*tasks)
 
 
@@ -151,3 +151,102 @@ async def test_a_call_that_waited_in_vain_leaves_nothing(leave: Leave) -> None:
     stored = len(await leave.get("/leave-requests"))
     assert stored == (1 if replies[1].status == 200 else 0)
     assert [kind for kind, *_ in await journal(leave)] == ["grant"] + ["take"] * stored
+
+
+async def test_of_two_totals_that_are_set_at_once_the_later_one_holds(leave: Leave) -> None:
+    """Each posts the difference to what it finds: two that found the same would add up."""
+    policy = await employed(leave)
+    path = f"/leave-policies/{policy}/actions/update-balance"
+    totals = [{"employee": SOMEBODY, "leaveType": VACATION, "days": days} for days in (5, 7)]
+    replies = await at_once(leave, *(("POST", path, total) for total in totals))
+    assert statuses(replies) == [200, 200]
+    assert (await left(leave))["2023-01-01"] in ((5, 5), (7, 7))
+
+
+async def test_two_changes_of_an_employee_at_once_are_both_kept(leave: Leave) -> None:
+    await leave.employee(SOMEBODY)
+    path = f"/employees/{SOMEBODY}"
+    changes: list[Call] = [("PATCH", path, {"lastName": "Frye"}), ("PATCH", path, {"jobTitle": "Mechanic"})]
+    assert statuses(await at_once(leave, *changes)) == [200, 200]
+    changed = await leave.get(path)
+    assert (changed["lastName"], changed["jobTitle"]) == ("Frye", "Mechanic")
+
+
+ARCHIVE = """
+    WITH held AS (SELECT id FROM leave_types WHERE id = $1 FOR UPDATE)
+    UPDATE leave_types t SET status = 'ARCHIVED' FROM held WHERE t.id = held.id
+"""
+
+
+async def test_a_type_that_is_being_archived_gets_no_item_and_no_request(leave: Leave) -> None:
+    await employed(leave)
+    item = {"name": "x", "region": 1, "leaveType": VACATION, "entitlementUnit": "DAYS", "quantity": 1}
+    calls = [("POST", "/leave-policy-items", item), asking("2023-05-01")]
+    replies = await while_held(leave, ARCHIVE, VACATION, calls)
+    assert [list(reply.refused()) for reply in replies] == [["leaveType"], ["leaveType"]]
+
+
+async def test_a_type_is_not_archived_while_an_item_or_a_request_of_it_is_made(leave: Leave) -> None:
+    """The other way round: who uses the type holds it until it is done."""
+    await employed(leave)
+    archive: Call = ("POST", f"/leave-types/{VACATION}/actions/archive", None)
+    # The item waits where its name is taken, the request where its key is: both hold the type by then.
+    for held, call in (
+        (
+            "INSERT INTO leave_policy_items"
+            " (name, entitlement_unit, quantity, region, leave_type, carry_over)"
+            " VALUES ($1, 'DAYS', 1, 1, 9, false)",
+            (
+                "POST",
+                "/leave-policy-items",
+                {"name": "x", "region": 1, "leaveType": VACATION, "entitlementUnit": "DAYS", "quantity": 1},
+            ),
+        ),
+        (
+            "INSERT INTO leave_requests"
+            " (custom_id, employee, leave_type, leave_policy, status, start_date, end_date, full_day,"
+            " time_zone, created_on, updated_on)"
+            " VALUES ($1, 1441, 9, 1, 'DECLINED', '2023-05-01', '2023-05-01', 480, 'UTC', now(), now())",
+            asking("2023-05-01", customId="x"),
+        ),
+    ):
+        if "leave_requests" in held:
+            await leave.employee(1441)
+        async with leave.context.pool.acquire() as holder:
+            transaction = holder.transaction()
+            await transaction.start()
+            await holder.execute(held, "x")
+            using = asyncio.create_task(leave.call(*call))
+            await waiting(holder, 1)
+            archiving = asyncio.create_task(leave.call(*archive))
+            await waiting(holder, 2)
+            await transaction.rollback()
+        assert (await using).status == 200
+        assert (await archiving).status == 200
+        await leave.context.pool.execute("UPDATE leave_types SET status = 'ACTIVE'")
+
+
+async def test_two_items_of_one_type_that_are_linked_at_once_do_not_both_stay(leave: Leave) -> None:
+    policy = await leave.policy()
+    path = f"/leave-policies/{policy}/actions/assign-leave-policy-items"
+    calls: list[Call] = [("POST", path, {"leavePolicyItemsIds": [await leave.item()]}) for _ in range(2)]
+    replies = await while_held(leave, "SELECT FROM leave_policies WHERE id = $1 FOR UPDATE", policy, calls)
+    assert statuses(replies) == [200, 400]
+
+
+async def test_an_item_is_linked_before_an_assignment_or_after_it_and_not_amid(leave: Leave) -> None:
+    policy, item = await leave.policy(), await leave.item()
+    await leave.employee(SOMEBODY)
+    path = f"/leave-policies/{policy}/actions"
+    async with leave.context.pool.acquire() as holder:
+        transaction = holder.transaction()
+        await transaction.start()
+        await holder.execute("LOCK TABLE assignments IN SHARE MODE")  # here the assignment stands still
+        assigning = asyncio.create_task(leave.assign(policy, SOMEBODY))
+        await waiting(holder, 1)
+        links = {"leavePolicyItemsIds": [item]}
+        linking = asyncio.create_task(leave.post(f"{path}/assign-leave-policy-items", links))
+        await waiting(holder, 2)
+        await transaction.rollback()
+    await asyncio.gather(assigning, linking)
+    assert await left(leave) == {"2023-01-01": (18, 18)}

@@ -24,6 +24,19 @@ async def leave(database_url: str) -> AsyncIterator[Leave]:
         yield leave
 
 
+async def word_for_word(leave: Leave, head: str, body: bytes = b"") -> tuple[bytes, bytes]:
+    """Head and body of the answer to these bytes, until the service closes."""
+    host = leave.url.removeprefix("http://")
+    reader, writer = await asyncio.open_connection(*host.split(":"))
+    try:
+        lines = f"{head}\nHost: {host}\nConnection: close\n\n".replace("\n", "\r\n")
+        writer.write(lines.encode() + body)
+        found, _, rest = (await asyncio.wait_for(reader.read(), 20)).partition(b"\r\n\r\n")
+        return found, rest
+    finally:
+        writer.close()
+
+
 ITEM: dict[str, Any] = {"name": "x", "region": 1, "leaveType": 8, "entitlementUnit": "DAYS"}
 
 
@@ -245,6 +258,9 @@ async def test_an_employee_is_created_changed_and_listed(leave: Leave) -> None:
     assert await leave.refused("PATCH", path, {"status": "GONE"}) == {
         "status": ["The value you selected is not a valid choice."]
     }
+    for wrong in ("ann", "a@b@c", "ann lee@example.com", "ann@example.com\n", "@", "ann@"):
+        said = await leave.refused("PATCH", path, {"email": wrong})
+        assert said == {"email": ["This value should be an e-mail address."]}, wrong
     assert await leave.get("/employees?status=ACTIVE&fields=id,email,customId&limit=1000") == [
         {"id": created["id"], "email": None, "customId": "E1"}
     ]
@@ -388,3 +404,79 @@ async def test_a_log_line_has_ids_and_no_values(leave: Leave) -> None:
 async def test_a_long_list_of_ids_fits_into_the_address(leave: Leave) -> None:
     many = ",".join(str(number) for number in range(1, 3000))
     assert len(await leave.get(f"/leave-types?id:in={many}")) == 11
+
+
+async def test_no_call_fills_the_process_with_what_it_includes(leave: Leave) -> None:
+    """A list of many who share a policy, each with all who share it."""
+    policy = await leave.policy()
+    await leave.context.pool.execute(
+        "INSERT INTO employees (id, first_name, last_name, region)"
+        " SELECT 1000 + n, 'A', 'B', 1 FROM generate_series(1, 1000) n"
+    )
+    await leave.context.pool.execute(
+        "INSERT INTO assignments (employee, policy, started_on)"
+        " SELECT id, $1, '2023-01-01' FROM employees WHERE id > 1000",
+        policy,
+    )
+    said = "The answer would hold more than 20000 records: include less, or take a smaller limit."
+    path = "/employee-leave-policies?include=leavePolicy.employees"
+    assert await leave.refused("GET", f"{path}&limit=1000") == {"include": [said]}
+    assert len((await leave.get(f"{path}&limit=10"))[9]["leavePolicy"]["employees"]) == 1000
+    assert len((await leave.get(f"/leave-policies/{policy}?include=employees"))["employees"]) == 1000
+
+
+async def test_whatever_else_is_expected_is_refused_in_the_one_shape(leave: Leave) -> None:
+    for path in ("/rest/v1/leave-types", "/rest/oauth2/access_token"):
+        head = f"POST {path} HTTP/1.1\nExpect: foo\nContent-Type: application/json\nContent-Length: 2"
+        answered, body = await word_for_word(leave, head, b"{}")
+        assert answered.split()[1] == b"417"
+        assert json.loads(body) == {"request": ["Nothing but 100-continue can be expected."]}
+    head = "POST /rest/v1/leave-types HTTP/1.1\nExpect: 100-continue\nContent-Length: 2"
+    answered, body = await word_for_word(leave, head, b"{}")
+    assert answered == b"HTTP/1.1 100 Continue"
+    assert body.startswith(b"HTTP/1.1 401 ")
+
+
+async def test_no_answer_tells_what_the_service_is_made_of(leave: Leave) -> None:
+    for method, path in (
+        ("GET", "/rest/v1/leave-types"),
+        ("GET", "/nothing"),
+        ("GET", "/web/login"),
+        ("PUT", "/web"),
+    ):
+        assert (await leave.send(method, path)).headers["Server"] == "timeoff-leave"
+    answered, _ = await word_for_word(leave, "GET /nothing HTTP/1.1\nExpect: foo")
+    assert b"Python" not in answered
+    assert b"Server: timeoff-leave" in answered
+
+
+async def test_a_body_that_never_comes_is_given_up(database_url: str) -> None:
+    async with served(database_url, body_timeout=0.2) as leave:
+        for path, media, key in (
+            ("/rest/oauth2/access_token", "application/json", "access_token"),
+            ("/web/login", "application/x-www-form-urlencoded", "request"),
+            (f"/rest/v1/leave-types\nAuthorization: Bearer {leave.token}", "application/json", "leave-types"),
+        ):
+            target, _, more = path.partition("\n")
+            head = f"POST {target} HTTP/1.1\nContent-Type: {media}\nContent-Length: 1000"
+            answered, body = await word_for_word(leave, head + (f"\n{more}" if more else ""), b"{")
+            assert answered.split()[1] == b"408", path
+            assert json.loads(body) == {key: ["The body did not come in time."]}
+
+
+async def test_what_waits_too_long_for_another_call_is_told_that_the_database_is_busy(
+    database_url: str,
+) -> None:
+    connection = await asyncpg.connect(database_url)
+    try:
+        name = await connection.fetchval("SELECT quote_ident(current_database())")
+        await connection.execute(f"ALTER DATABASE {name} SET lock_timeout = '200ms'")
+    finally:
+        await connection.close()
+    async with served(database_url) as leave:
+        employee = await leave.employee()
+        async with leave.context.pool.acquire() as holder, holder.transaction():
+            await holder.execute("SELECT FROM employees FOR UPDATE")
+            reply = await leave.call("PATCH", f"/employees/{employee}", {"jobTitle": "x"})
+        assert reply.refused(503) == {"employees": ["The database is busy."]}
+        assert reply.headers["Retry-After"] == "1"

@@ -73,7 +73,7 @@ FILL = f"""
         SELECT n, 8, '2023-01-01' FROM generate_series(1, {PEOPLE}) n;
     INSERT INTO leave_policy_items (id, name, entitlement_unit, quantity, region, leave_type, carry_over)
         SELECT t, 'Item ' || t, 'DAYS', 18, 1, t, false FROM generate_series(1, 12) t;
-    INSERT INTO policy_items SELECT 8, t FROM generate_series(1, 12) t;
+    INSERT INTO policy_items SELECT 8, t, '2023-01-01+00' FROM generate_series(1, 12) t;
     INSERT INTO postings (employee, leave_type, policy, period_start, period_months, kind, days, recorded_at)
         SELECT n, t, 8, '2023-01-01', 12, 'grant', 18, '2023-01-01+00'
         FROM generate_series(1, {PEOPLE}) n, generate_series(1, 12) t;

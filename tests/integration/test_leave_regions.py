@@ -240,3 +240,18 @@ async def test_a_region_never_moves(company: Company) -> None:
         await company.leave.context.pool.execute(
             "UPDATE regions SET parent = 1 WHERE id = $1", company.regions["far"]
         )
+
+
+async def test_who_has_moved_out_of_sight_is_not_taken_off_a_policy(database_url: str) -> None:
+    async with served(database_url) as leave:
+        west, east = await leave.region("West"), await leave.region("East")
+        policy, employee = await leave.policy(region=west), await leave.employee(region=west)
+        await leave.assign(policy, employee)
+        await leave.patch(f"/employees/{employee}", {"region": east})
+        token = await leave.account("west", west)
+        path = f"/leave-policies/{policy}/actions/unassign-employees"
+        said = "Only 0 employees have been assigned to this policy, please verify employees first."
+        refused = await leave.refused("POST", path, {"employeesIds": [employee]}, token=token)
+        assert refused == {"unassign-employees": [said]}
+        [entry] = await leave.get("/employee-leave-policies")
+        assert entry["endedOn"] is None

@@ -83,7 +83,7 @@ async def test_a_part_of_a_day_has_a_start_and_its_minutes(leave: Leave) -> None
 
 async def test_each_wrong_value_is_named_by_its_field(leave: Leave) -> None:
     await employed(leave)
-    no_date = "This value is not a valid date."
+    no_date = "This value should be a date, e.g. 2026-12-01."
     no_choice = "The value you selected is not a valid choice."
     blank = "This value should not be blank."
     outside = ["Each date should be between startDate and endDate."]

@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from timeoff.settings.model import LeaveSettings
 from timeoff_leave import app
 from timeoff_leave.context import Context
+from timeoff_leave.database import Connection
 from timeoff_leave.passwords import Passwords
 from timeoff_leave.setup import keep_account
 
@@ -231,6 +232,14 @@ _WAITING = """
 """
 
 
+async def waiting(holder: Connection, many: int) -> None:
+    """Come back when so many connections of the service wait for a lock."""
+    async with asyncio.timeout(20):
+        while await holder.fetchval(_WAITING) < many:
+            # Statistics are those of the beginning of a transaction unless they are asked for anew.
+            await holder.execute("SELECT pg_stat_clear_snapshot()")
+
+
 async def at_once(leave: Leave, *calls: tuple[str, str, Any], employees: Sequence[int]) -> list[Reply]:
     """The replies to calls that all wait for these employees before one of them goes on: none is over
     before the next begins, so that without the lock, or with a look before it, all would find what the
@@ -241,10 +250,7 @@ async def at_once(leave: Leave, *calls: tuple[str, str, Any], employees: Sequenc
         await holder.execute("SELECT FROM employees WHERE id = ANY ($1::int[]) FOR UPDATE", list(employees))
         tasks = [asyncio.create_task(leave.call(*call)) for call in calls]
         try:
-            async with asyncio.timeout(20):
-                while await holder.fetchval(_WAITING) < len(calls):
-                    # Statistics are those of the beginning of a transaction unless they are asked for anew.
-                    await holder.execute("SELECT pg_stat_clear_snapshot()")
+            await waiting(holder, len(calls))
         finally:
             await transaction.rollback()
         return await asyncio.gather(*tasks)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from timeoff.errors import AuthFailed, Forbidden, HrisError, OutcomeUnknown, RetryLater
-from timeoff.hris.bamboohr.client import BambooHrClient, Refused, message
+from timeoff.hris.bamboohr.client import BambooHrClient, Refused
 from timeoff.hris.bamboohr.settings import BambooHrSettings
 
 NOTE = "Kniearthroskopie am linken Bein"
@@ -229,13 +229,37 @@ async def test_the_key_and_the_wish_for_json_are_sent(closing: list[BambooHrClie
 
 
 @pytest.mark.parametrize("name", ["X-BambooHR-Error-Message", "X-BambooHR-Error-Messsage"])
-def test_the_vendors_words_are_one_short_line(name: str) -> None:
-    assert message({name: "Invalid\r\n type\x00 " + "x" * 1000}) == "Invalid type " + "x" * 287
+async def test_the_vendors_words_are_one_short_line(closing: list[BambooHrClient], name: str) -> None:
+    words = f"{name}: Invalid\t type " + "x" * 1000
+    async with Server(always(reply(400, words))) as server:
+        closing.append(client := server.client())
+        with pytest.raises(Refused) as raised:
+            await client.read("list", "v1/time_off/requests")
+        assert str(raised.value) == "BambooHR list: 400: Invalid type " + "x" * 287
 
 
-def test_the_vendors_words_are_dropped_when_they_repeat_the_note() -> None:
-    name = "X-BambooHR-Error-Message"
-    assert message({name: f"Note '{NOTE}' too long"}, NOTE) == ""
-    assert message({name: "Bad note: kniearthrosk…"}, NOTE) == ""
-    assert message({name: "flu is not allowed"}, "Flu") == ""
-    assert message({name: "Invalid time off type"}, NOTE) == "Invalid time off type"
+@pytest.mark.parametrize(
+    ("words", "note", "shown"),
+    [
+        (f"Note '{NOTE}' too long", NOTE, False),
+        ("Bad note: kniearthrosk...", NOTE, False),
+        ("flu is not allowed", "Flu", False),
+        ("HIVpos is not allowed", "HIV\u200bpos", False),
+        ("x" * 295 + "Chemotherapy", "Chemotherapy", False),
+        ("Invalid time off type", NOTE, True),
+        ("Invalid time off type", None, True),
+    ],
+)
+async def test_the_vendors_words_are_dropped_when_they_repeat_the_note(
+    closing: list[BambooHrClient], words: str, note: str | None, shown: bool
+) -> None:
+    async with Server(always(reply(400, f"X-BambooHR-Error-Message: {words}"))) as server:
+        closing.append(client := server.client())
+        with pytest.raises(Refused) as raised:
+            await client.write("create", "v1/employees/4/time_off/request", {}, private=(None, note))
+        assert str(raised.value) == "BambooHR create: 400" + (f": {words}" if shown else "")
+        # The class of the refusal is judged by them all the same.
+        assert raised.value.reason == words
+        with pytest.raises(Refused) as raised:
+            await client.write("cancel", "v1/time_off/requests/7/status", {})
+        assert str(raised.value) == "BambooHR cancel: 400"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from email.utils import format_datetime
 from pathlib import Path
 
@@ -28,6 +29,7 @@ NOTE = "Kniearthroskopie am linken Bein"
         ("-3", None),
         ("nan", None),
         ("²", None),
+        ("Mon, 01 Jan 99999999999 00:00:00 GMT", None),
     ],
 )
 def test_retry_after_in_seconds(text: str, seconds: float | None) -> None:
@@ -52,10 +54,20 @@ def test_retry_after_as_a_date_is_relative_to_the_servers_clock() -> None:
         ("Invalid time off type", NOTE, False),
         ("anything", None, False),
         ("anything", "  ", False),
+        # What was sent is the cleaned note, and it may come back cleaned further.
+        ("'HIVpos' is not allowed", "HIV\u200bpos", True),
+        ("'HIVpos' is not allowed", "HIV\u00adpos\0", True),
+        ("'AIDS' is not allowed", "AIDS\u200d", True),
+        ("'H\u200bIV' is not allowed", "HIV", True),
+        ("'KNIE ARTHROSE' is not allowed", "Knie\n\tArthrose", True),
+        ("'Entzu\u0308ndung' is not allowed", "Entz\u00fcndung", True),
+        ("'Entz\u00fcndung' is not allowed", "Entzu\u200b\u0308ndung", True),
+        ("anything", "\u200b", False),
     ],
 )
 def test_words_that_repeat_a_note_are_recognised(text: str, private: str | None, found: bool) -> None:
     assert repeats(text, private) is found
+    assert repeats(text, None, "elsewhere", private) is found
 
 
 def test_words_are_one_short_line() -> None:
@@ -106,7 +118,31 @@ def test_what_is_no_id_never_reaches_a_path(text: str) -> None:
     assert not is_id(text)
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"\xff", b"[" * 100_000, b"[NaN]", b"\x00"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"\xff",
+        b"[" * 100_000,
+        b"[NaN]",
+        b"\x00",
+        b"[1e99999999999999999999]",
+        b"[9e999999]",
+        b"[-1e-999999]",
+        b"1" * 5000,
+    ],
+)
 def test_what_is_not_json_is_one_error(body: bytes) -> None:
+    """Numbers without end among it: nothing may be calculated with them."""
     with pytest.raises(ValueError, match="not JSON"):
         parse(body)
+
+
+def test_numbers_are_exact_as_far_as_a_double_reaches() -> None:
+    assert parse(b"[0.1, 1e308, -2.5e-308, 0.0]") == [
+        Decimal("0.1"),
+        Decimal("1e308"),
+        Decimal("-2.5e-308"),
+        0,
+    ]

@@ -25,7 +25,8 @@ from timeoff_leave.requests_rules import (
 )
 
 Y2023, Y2024, Y2025 = (Period(date(year, 1, 1), 12) for year in (2023, 2024, 2025))
-EIGHTEEN = Entitlement(Decimal(18), carry_over=True, limit=Decimal(5))
+MARCH = date(2023, 3, 1)
+EIGHTEEN = Entitlement(MARCH, Decimal(18), carry_over=True, limit=Decimal(5))
 
 
 def account(
@@ -36,7 +37,6 @@ def account(
         "leave_type": 8,
         "policy": 8,
         "rule": PeriodRule(1, 1),
-        "since": date(2023, 3, 1),
     }
     return Account(entitlement=entitlement, today=today, **(values | more))
 
@@ -70,7 +70,7 @@ def test_the_first_need_grants_and_the_second_does_not() -> None:
 def test_carry_over_is_what_is_left_up_to_the_limit_and_never_a_debt(
     used: int, limit: int | None, carried: int
 ) -> None:
-    entitlement = Entitlement(Decimal(18), True, None if limit is None else Decimal(limit))
+    entitlement = Entitlement(MARCH, Decimal(18), True, None if limit is None else Decimal(limit))
     book = account(entitlement)
     book.take(some_days(date(2023, 5, 1), used), request=1, policy=8, pending=False)
     later = on_a_later_day(book, date(2024, 1, 1))
@@ -81,7 +81,7 @@ def test_carry_over_is_what_is_left_up_to_the_limit_and_never_a_debt(
 
 
 def test_an_item_without_carry_over_carries_nothing() -> None:
-    book = account(Entitlement(Decimal(18), False, Decimal(5)))
+    book = account(Entitlement(MARCH, Decimal(18), False, Decimal(5)))
     book.need(date(2023, 5, 1))
     later = on_a_later_day(book, date(2024, 1, 1))
     later.need(date(2024, 1, 1))
@@ -137,7 +137,7 @@ def test_years_that_nobody_looked_at_carry_over_all_the_same() -> None:
 
 
 def test_a_period_before_the_assignment_is_opened_only_if_a_date_in_it_is_needed() -> None:
-    book = account(today=date(2024, 5, 1), since=date(2024, 5, 1))
+    book = account(replace(EIGHTEEN, since=date(2024, 5, 1)), today=date(2024, 5, 1))
     book.need(date(2024, 5, 1))
     assert set(book.periods) == {Y2024}
     book.take(some_days(date(2023, 12, 31), 1), request=1, policy=8, pending=False)
@@ -146,7 +146,7 @@ def test_a_period_before_the_assignment_is_opened_only_if_a_date_in_it_is_needed
 
 
 def test_without_carry_over_years_that_nobody_looked_at_stay_closed() -> None:
-    book = account(Entitlement(Decimal(18)))
+    book = account(Entitlement(MARCH, Decimal(18)))
     book.need(date(2023, 5, 1))
     later = on_a_later_day(book, date(2025, 6, 1))
     later.need(date(2025, 6, 1))
@@ -156,7 +156,23 @@ def test_without_carry_over_years_that_nobody_looked_at_stay_closed() -> None:
 def test_a_type_that_the_policy_no_longer_has_opens_with_nothing() -> None:
     book = account(None)
     book.take(some_days(date(2023, 5, 1), 2), request=1, policy=8, pending=False)
-    assert lines(book) == [("grant", Y2023.id, 0), ("take", Y2023.id, -2)]
+    assert lines(book) == [("open", Y2023.id, 0), ("take", Y2023.id, -2)]
+
+
+def test_a_period_opened_with_nothing_is_granted_once_when_there_is_something_to_grant() -> None:
+    book = account(None)
+    book.take(some_days(date(2023, 5, 1), 2), request=1, policy=8, pending=False)
+    later = on_a_later_day(book, date(2023, 6, 1), entitlement=Entitlement(MARCH, Decimal(18)))
+    later.need(date(2023, 6, 1))
+    later.need(date(2023, 6, 1))
+    assert lines(later) == [("grant", Y2023.id, 18)]
+    assert later.periods[Y2023].days == 16
+
+
+def test_what_is_given_from_a_later_date_on_opens_nothing_of_before() -> None:
+    book = account(replace(EIGHTEEN, since=date(2025, 6, 1)), today=date(2025, 6, 1))
+    book.need(date(2025, 6, 1))
+    assert lines(book) == [("grant", Y2025.id, 18), ("carry_over", Y2025.id, 0)]
 
 
 def test_a_total_that_was_set_is_not_raised_by_carry_over() -> None:
@@ -195,7 +211,7 @@ def test_shares_of_another_type_are_left_alone() -> None:
     book = account()
     book.need(date(2023, 5, 1))
     book.give_back([Taken(10, 8, Y2023, False, Decimal(2))], request=1)
-    assert book.periods[Y2023] == Sums(Decimal(18), carried=True)
+    assert book.periods[Y2023] == Sums(Decimal(18), granted=True, carried=True)
 
 
 @dataclass
@@ -224,7 +240,7 @@ ACTIONS = st.tuples(
 @given(actions=st.lists(ACTIONS, max_size=25))
 def test_the_sum_of_postings_is_what_the_table_of_effects_says(actions: list[Any]) -> None:
     """Any sequence of actions on four requests around New Year, in quarters of days."""
-    book, table = account(Entitlement(Decimal(18))), Table()
+    book, table = account(Entitlement(MARCH, Decimal(18))), Table()
     status: dict[int, str] = {}
     days_of: dict[int, dict[date, Fraction]] = {}
 

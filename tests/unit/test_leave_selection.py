@@ -117,6 +117,26 @@ def test_what_is_not_understood_is_refused_under_its_name(query: dict[str, str],
     assert list(refused.value.messages) == [key]
 
 
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ({"sort": "name,-nope"}, '"nope" is not known here. Choose from: id, name, region, status.'),
+        ({"fields": "id,nope:x"}, '"nope" is not known here. Choose from: id, name, region, status.'),
+        ({"fields": "id,name:id"}, 'Two fields cannot both be called "id".'),
+        ({"include": "nope"}, '"nope" is not known here. Choose from: region.'),
+        ({"include": "region.nope"}, '"nope" is not known here. Choose from: parent.'),
+        ({"include": ".".join(["region"] + ["parent"] * 9)}, "There can be 5 steps or less."),
+        ({"limit": "x"}, "This value should be of type integer."),
+    ],
+)
+def test_the_part_that_is_not_understood_is_named_with_the_choices(
+    query: dict[str, str], message: str
+) -> None:
+    with pytest.raises(Refusal) as refused:
+        read(LEAVE_TYPES, **query)
+    assert list(refused.value.messages.values()) == [[message]]
+
+
 def test_a_parameter_of_the_page_is_given_once_and_only_to_lists() -> None:
     with pytest.raises(Refusal):
         read_selection(LEAVE_TYPES, [("limit", "1"), ("limit", "2")], many=True)

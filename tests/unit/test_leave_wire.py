@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from timeoff_leave.errors import not_before
-from timeoff_leave.values import Amount, Body, Name, Reference, optional, read_body, read_moment
-from timeoff_leave.wire import number, read_json, to_json
+from timeoff_leave.values import Amount, Body, Moment, Name, Reference, optional, read_body, read_moment
+from timeoff_leave.wire import KeyTwice, number, read_json, to_json
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,21 @@ def test_what_is_no_json_is_refused_and_nothing_else_is_raised(text: bytes) -> N
         read_json(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (b'{"a": 1, "b": 2, "b": 2}', '"b"'),
+        (b'{"x": [{"deep": 1, "deep": 2}]}', '"deep"'),
+        (b'{"\\ud800": 1, "\\ud800": 2}', '"\\ud800"'),
+        (b'{"' + b"k" * 999 + b'": 1, "' + b"k" * 999 + b'": 2}', f'"{"k" * 64}"'),
+    ],
+)
+def test_a_key_that_stands_twice_is_named(text: bytes, key: str) -> None:
+    with pytest.raises(KeyTwice) as refused:
+        read_json(text)
+    assert str(refused.value) == f"The key {key} stands twice in one object."
+
+
 def test_dates_are_written_with_their_own_offset() -> None:
     written = to_json(
         {
@@ -108,6 +123,7 @@ class Sample(Body):
     some_name: Name
     region: Reference | None = None
     days: Amount | None = None
+    since: Moment | None = None
 
 
 class Change(Body):
@@ -139,6 +155,11 @@ def wrong(document: Any) -> dict[str, list[str]]:
         ("days", "1", "This value should be of type number."),
         ("days", True, "This value should be of type number."),
         ("days", Decimal("0.00001"), "This value should have 4 decimals or less."),
+        (
+            "since",
+            "2026-12-01",
+            "This value should be a date and time with its offset, e.g. 2026-12-01T00:00:00+00:00.",
+        ),
         ("days", Decimal("1e400"), "This value should be less than or equal to 1000000."),
     ],
 )

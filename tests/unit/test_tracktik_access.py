@@ -212,7 +212,45 @@ async def test_a_throttled_login_waits_as_long_as_it_is_told(site: Portal) -> No
         await held.token(5)
 
 
-@pytest.mark.parametrize("body", ["", "<html>", "[]", '{"access_token": ""}', '{"meta": {}}'])
+@pytest.mark.parametrize("status", [408, 500, 503])
+async def test_a_portal_that_says_when_it_is_back_is_left_alone_until_then(site: Portal, status: int) -> None:
+    clock = Turned()
+    site.login = lambda _: reply({}, status, Retry_After="30")
+    async with access(site.settings(), clock) as held:
+        for wait in (30, 10):
+            with pytest.raises(RetryLater) as raised:
+                await held.token(5)
+            assert (raised.value.throttled, raised.value.retry_after) == (False, wait)
+            clock.seconds += 20
+        assert len(site.logins) == 1
+        site.login = None
+        assert await held.token(5) == "access-2"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_password_goes_to_the_portal_and_nowhere_else(site: Portal, status: int) -> None:
+    """A 307 or 308 that is followed sends the form once more, to wherever it points."""
+    async with portal() as elsewhere:
+        address = f"{elsewhere.url}/rest/oauth2/access_token"
+        site.login = lambda _: reply({}, status, Location=address)
+        async with access(site.settings(), Turned()) as held:
+            with pytest.raises(AuthFailed):
+                await held.token(5)
+        assert elsewhere.logins == []
+    assert len(site.logins) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "<html>",
+        "[]",
+        '{"access_token": "t", "expires_in": 1e999999999999999999999}',
+        '{"access_token": ""}',
+        '{"meta": {}}',
+    ],
+)
 async def test_an_answer_without_a_token_is_no_token(site: Portal, body: str) -> None:
     site.login = lambda _: reply(body)
     async with access(site.settings(), Turned()) as held:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import date, time
@@ -33,6 +34,7 @@ TYPE = TimeOffType("10", "Vacation", Unit.MINUTES, step=Decimal(1))
 MONDAY, TUESDAY = date(2027, 5, 31), date(2027, 6, 1)
 KEY = EntryKey("deployment", "org", str(uuid4()), 1)
 NOTE = "Kniearthroskopie am linken Bein"
+NOT_FOUND = {"leave-requests": ["Leave request not found."]}
 Json = dict[str, Any]
 
 
@@ -58,6 +60,7 @@ class Records:
     def __init__(self, site: Portal) -> None:
         self.records: dict[int, Json] = {}
         self.ignored: set[str] = set()
+        self.ignored_filters: set[str] = set()
         #: (method, last part of the path) of calls that `instead` answers
         self.instead: dict[tuple[str, str], Callable[[], web.StreamResponse]] = {}
         self.answers_with: Json = {}
@@ -90,10 +93,11 @@ class Records:
         if call.method == "POST" and parts == ["leave-requests"]:
             return reply(self.records[int(self.add(**body))] | self.answers_with)
         if call.method == "GET" and parts == ["leave-requests"]:
-            return reply(list(self.records.values()))
+            wanted = None if "customId" in self.ignored_filters else call.query.get("customId")
+            return reply([r for r in self.records.values() if wanted in (None, r["customId"])])
         record = self.records.get(int(parts[1]))
         if record is None:
-            return reply({"leave-requests": ["Leave request not found."]}, 404)
+            return reply(NOT_FOUND, 404)
         if call.method == "PATCH":
             record |= body
         elif parts[-1] in ("approve", "cancel") and "status" not in self.ignored:
@@ -117,6 +121,11 @@ async def hris(site: Portal) -> AsyncIterator[TrackTik]:
 @pytest.fixture
 def records(site: Portal) -> Records:
     return Records(site)
+
+
+def html(status: int) -> web.StreamResponse:
+    """A page of a gateway before the portal."""
+    return web.Response(status=status, text="<html><h1>Not here</h1></html>", content_type="text/html")
 
 
 async def error_of(work: object) -> HrisError:
@@ -204,6 +213,34 @@ async def test_an_answer_that_cannot_be_read_leaves_an_insert_unknown(
     for body in ("", "<html>", {"meta": {}, "data": {}}, {"id": 77}):
         records.instead["POST", "leave-requests"] = lambda body=body: reply(body)  # type: ignore[misc]
         assert isinstance(await error_of(hris.insert(KEY, 1, spec(), TYPE)), OutcomeUnknown)
+
+
+async def test_a_create_that_a_gateway_did_not_find_its_way_with_is_unknown(
+    hris: TrackTik, records: Records
+) -> None:
+    records.instead["POST", "leave-requests"] = lambda: html(404)
+    assert type(await error_of(hris.insert(KEY, 1, spec(), TYPE))) is OutcomeUnknown
+    records.instead["POST", "leave-requests"] = lambda: reply(NOT_FOUND, 404)
+    assert type(await error_of(hris.insert(KEY, 1, spec(), TYPE))) is Rejected
+
+
+async def test_a_create_that_meets_a_maintenance_page_comes_later(
+    site: Portal, hris: TrackTik, records: Records
+) -> None:
+    records.instead["POST", "leave-requests"] = lambda: reply({}, 302, Location="/maintenance")
+    assert type(await error_of(hris.insert(KEY, 1, spec(), TYPE))) is RetryLater
+    assert methods(site) == ["POST leave-requests"]
+
+
+@pytest.mark.parametrize("body", ['{"id": 1e99999999999999999999}', '{"id": 9e999999}'])
+async def test_numbers_without_end_are_answers_like_others(
+    site: Portal, hris: TrackTik, records: Records, body: str
+) -> None:
+    for status, error in ((200, OutcomeUnknown), (400, Rejected), (429, RetryLater)):
+        records.instead["POST", "leave-requests"] = lambda status=status: reply(body, status)  # type: ignore[misc]
+        assert type(await error_of(hris.insert(KEY, 1, spec(), TYPE))) is error
+    site.answer = lambda _: reply(body)
+    assert type(await error_of(hris.list_employees())) is RetryLater
 
 
 async def test_what_could_never_be_booked_is_not_sent(site: Portal, hris: TrackTik) -> None:
@@ -310,6 +347,19 @@ async def test_a_refused_change_of_a_live_record_is_what_the_words_say(
     assert type(await error_of(hris.update(KEY, 2, vendor_id, spec(), SHORTER, TYPE))) is Conflict
 
 
+async def test_a_gateways_404_does_not_end_a_record(hris: TrackTik, records: Records) -> None:
+    vendor_id = records.add(status="PENDING")
+    records.instead["PATCH", "77"] = records.instead["POST", "approve"] = lambda: html(404)
+    shorter = replace(PENDING, days=SHORTER.days)
+    for changed in (shorter, spec()):
+        assert type(await error_of(hris.update(KEY, 2, vendor_id, PENDING, changed, TYPE))) is OutcomeUnknown
+    # Nor does one that a look at it meets, before an approval and after a change.
+    records.instead = {("GET", "77"): lambda: html(404)}
+    assert type(await error_of(hris.update(KEY, 2, vendor_id, PENDING, spec(), TYPE))) is RetryLater
+    records.ignored = {"days"}
+    assert type(await error_of(hris.update(KEY, 2, vendor_id, PENDING, shorter, TYPE))) is OutcomeUnknown
+
+
 async def test_an_approval_is_an_action_of_its_own(site: Portal, hris: TrackTik, records: Records) -> None:
     vendor_id = records.add(status="PENDING")
     assert await hris.update(KEY, 2, vendor_id, PENDING, spec(), TYPE) == Written("77")
@@ -317,6 +367,21 @@ async def test_an_approval_is_an_action_of_its_own(site: Portal, hris: TrackTik,
     # Again, as after a lost answer: there is nothing to do.
     assert await hris.update(KEY, 2, vendor_id, PENDING, spec(), TYPE) == Written("77")
     assert len(site.calls) == 3
+
+
+async def test_an_approval_is_sent_after_a_slow_look_too(site: Portal, records: Records) -> None:
+    """Else it could never be sent to a portal that is slow: each attempt begins with the same look."""
+    hris = await TrackTik.open(site.settings(call_timeout=1.5, read_timeout=1.4))
+    vendor_id = records.add(status="PENDING")
+
+    async def slow(call: Call) -> web.StreamResponse:
+        if call.method == "GET":
+            await asyncio.sleep(0.4)
+        return records.answer(call)
+
+    site.answer = slow
+    assert await hris.update(KEY, 2, vendor_id, PENDING, spec(), TYPE) == Written("77")
+    await hris.close()
 
 
 @pytest.mark.parametrize("status", ["DECLINED", "CANCELLED"])
@@ -385,6 +450,17 @@ async def test_a_cancel_of_what_is_ended_or_gone_is_a_success(hris: TrackTik, re
     assert await hris.cancel(KEY, vendor_id, "") == Written("77")
 
 
+async def test_a_gateways_404_is_no_cancel(hris: TrackTik, records: Records) -> None:
+    """Taken for one, it would leave leave booked that nobody takes."""
+    vendor_id = records.add()
+    for body in ("<html>", {}, {"message": "no Route matched"}):
+        records.instead["POST", "cancel"] = lambda body=body: reply(body, 404)  # type: ignore[misc]
+        assert type(await error_of(hris.cancel(KEY, vendor_id, ""))) is OutcomeUnknown
+    records.instead["POST", "cancel"] = lambda: reply({"cancel": ["No."]}, 400)
+    records.instead["GET", "77"] = lambda: html(404)
+    assert type(await error_of(hris.cancel(KEY, vendor_id, ""))) is RetryLater
+
+
 async def test_a_cancel_refused_for_a_live_record_is_refused(hris: TrackTik, records: Records) -> None:
     vendor_id = records.add()
     records.instead["POST", "cancel"] = lambda: reply({"cancel": ["No."]}, 400)
@@ -399,7 +475,122 @@ async def test_a_cancel_that_leaves_the_record_live_is_not_in_effect(
     assert await hris.cancel(KEY, vendor_id, "") == Written("77", effective=False)
 
 
+# -- notes ---------------------------------------------------------------------------------------------
+
+
+def echo(site: Portal) -> Callable[[], web.StreamResponse]:
+    """A refusal that quotes what was sent."""
+    return lambda: reply({"reason": [f"No: '{site.calls[-1].body['reason']}'."], "endDate": ["Early."]}, 400)
+
+
+@pytest.mark.parametrize("note", [NOTE, "Flu", "HIV\u200bpos", "HIV\u00adpos", "AIDS\u200d", "F\u0000lu"])
+async def test_no_note_comes_back_in_the_error_of_a_create_or_a_change(
+    site: Portal, hris: TrackTik, records: Records, note: str
+) -> None:
+    vendor_id = records.add()
+    records.instead["POST", "leave-requests"] = records.instead["PATCH", "77"] = echo(site)
+    for operation, work in (
+        ("create", lambda: hris.insert(KEY, 1, spec(note=note), TYPE)),
+        ("update", lambda: hris.update(KEY, 2, vendor_id, spec(), replace(SHORTER, note=note), TYPE)),
+    ):
+        refused = await error_of(work())
+        assert type(refused) is Rejected
+        assert str(refused) == f"TrackTik {operation}: 400: endDate: Early."
+
+
+async def test_a_change_that_brings_no_note_does_not_show_the_one_there_is(
+    hris: TrackTik, records: Records
+) -> None:
+    vendor_id = records.add(reason=NOTE)
+    records.instead["PATCH", "77"] = lambda: reply({"reason": [f"'{NOTE}' needs a look."]}, 400)
+    refused = await error_of(hris.update(KEY, 2, vendor_id, spec(note=NOTE), SHORTER, TYPE))
+    assert str(refused) == "TrackTik update: 400"
+
+
+async def test_a_note_that_is_in_every_sentence_does_not_change_what_a_refusal_means(
+    hris: TrackTik, records: Records
+) -> None:
+    records.instead["POST", "leave-requests"] = lambda: reply({"customId": ["Already used."]}, 400)
+    refused = await error_of(hris.insert(KEY, 1, spec(note="a"), TYPE))
+    assert type(refused) is Conflict
+    assert str(refused) == "TrackTik create: 400"
+
+
+async def test_a_refused_action_shows_nothing_of_the_reason_there_is(
+    hris: TrackTik, records: Records
+) -> None:
+    """A person may have written it: it is not known here."""
+    vendor_id = records.add(status="PENDING", reason="Grippe")
+    for action in ("approve", "cancel"):
+        words = {action: ["'Grippe': the balance does not suffice."], "Grippe": ["x"]}
+        records.instead["POST", action] = lambda words=words: reply(words, 400)  # type: ignore[misc]
+    for work in (
+        hris.update(KEY, 2, vendor_id, PENDING, spec(), TYPE),
+        hris.cancel(KEY, vendor_id, "canceled in Genesys"),
+    ):
+        refused = await error_of(work)
+        assert type(refused) is InsufficientBalance
+        assert "Grippe" not in str(refused)
+
+
 # -- reads ---------------------------------------------------------------------------------------------
+
+
+async def test_a_gateways_404_is_no_absence(hris: TrackTik, records: Records) -> None:
+    vendor_id = records.add()
+    for body in ("<html>", {"message": "no Route matched"}):
+        for last in ("77", "leave-requests"):
+            records.instead["GET", last] = lambda body=body: reply(body, 404)  # type: ignore[misc]
+        for work in (
+            hris.get(vendor_id, "1404", MONDAY, TUESDAY),
+            hris.find(KEY, "1404", MONDAY, TUESDAY),
+            hris.list_entries(MONDAY, TUESDAY),
+        ):
+            assert type(await error_of(work)) is RetryLater
+    records.instead.clear()
+    assert await hris.get("78", "1404", MONDAY, TUESDAY) is None
+
+
+async def test_a_record_is_found_by_its_key_wherever_it_was_moved(
+    site: Portal, hris: TrackTik, records: Records
+) -> None:
+    """After an insert of unknown outcome nothing else tells it: there is no id to ask for yet."""
+    records.add(startDate="2027-07-01", endDate="2027-07-01", days=[{"date": "2027-07-01", "minutes": 480}])
+    records.add(id=78, customId=f"{KEY.request_id}/2")
+    (entry, other) = (await hris.find(KEY, "1404", MONDAY, TUESDAY)).entries
+    assert {entry.vendor_id: entry.marker, other.vendor_id: other.marker} == {
+        "77": KEY.marker,
+        "78": replace(KEY, booking=2).marker,
+    }
+    assert str(KEY) in [call.query.get("customId") for call in site.calls]
+    # One that somebody gave to another person is no absence either.
+    records.add(employee=1441)
+    assert "77" in [each.vendor_id for each in (await hris.find(KEY, "1404", MONDAY, TUESDAY)).entries]
+    # A record that is in both answers is one.
+    records.add()
+    assert len((await hris.find(KEY, "1404", MONDAY, TUESDAY)).entries) == 2
+
+
+async def test_a_portal_without_a_filter_for_keys_shows_no_strangers(
+    hris: TrackTik, records: Records
+) -> None:
+    records.ignored_filters = {"customId"}
+    records.add(id=1, startDate="2027-07-01", endDate="2027-07-01", customId="INV-7")
+    assert (await hris.find(KEY, "1404", MONDAY, TUESDAY)).entries == ()
+
+
+async def test_a_key_that_was_never_sent_is_not_asked_for(
+    site: Portal, hris: TrackTik, records: Records
+) -> None:
+    await hris.find(replace(KEY, request_id="x" * 70), "1404", MONDAY, TUESDAY)
+    assert [call.query.get("customId") for call in site.calls] == [None]
+
+
+async def test_a_search_by_key_that_fails_is_no_search(site: Portal, hris: TrackTik) -> None:
+    site.answer = lambda call: reply([], 500 if "customId" in call.query else 200)
+    assert type(await error_of(hris.find(KEY, "1404", MONDAY, TUESDAY))) is RetryLater
+    site.answer = lambda call: reply([{"id": 77}] if "customId" in call.query else [])
+    assert type(await error_of(hris.find(KEY, "1404", MONDAY, TUESDAY))) is RetryLater
 
 
 async def test_what_the_filters_of_a_call_let_through_is_sorted_out(
@@ -408,16 +599,18 @@ async def test_what_the_filters_of_a_call_let_through_is_sorted_out(
     """A portal may ignore a filter in silence."""
     records.add(id=1)
     records.add(id=2, employee=1441, customId=None)
-    records.add(id=3, startDate="2027-07-01", endDate="2027-07-02")
+    records.add(id=3, startDate="2027-07-01", endDate="2027-07-02", customId=None)
     records.add(id=4, status="CANCELLED", customId="INV-7")
+    records.ignored_filters = {"customId"}
     found = await hris.find(KEY, "1404", MONDAY, MONDAY)
     assert [(entry.vendor_id, entry.marker) for entry in found.entries] == [("1", KEY.marker), ("4", None)]
     listed = await hris.list_entries(TUESDAY, TUESDAY)
     assert [(entry.vendor_id, entry.marker) for entry in listed] == [("1", KEY.marker), ("2", None)]
     assert [e.vendor_id for e in await hris.list_entries(MONDAY, MONDAY, {"1441", "1"})] == ["2"]
-    assert [call.query.get("employee:in") for call in site.calls] == [None, None, "1,1441"]
-    assert site.calls[0].query["endDate:after"] == "2027-05-30"
-    assert site.calls[0].query["startDate:lt"] == "2027-06-01"
+    listings = [call.query for call in site.calls if "customId" not in call.query]
+    assert [query.get("employee:in") for query in listings] == [None, None, "1,1441"]
+    assert listings[0]["endDate:after"] == "2027-05-30"
+    assert listings[0]["startDate:lt"] == "2027-06-01"
     assert await hris.list_entries(MONDAY, MONDAY, []) == []
     everybody = {str(n) for n in range(1, 200)} | {"1404"}
     assert [e.vendor_id for e in await hris.list_entries(MONDAY, MONDAY, everybody)] == ["1"]
@@ -439,7 +632,14 @@ async def test_ids_that_are_none_are_not_asked_for(site: Portal, hris: TrackTik)
 
 @pytest.mark.parametrize(
     ("status", "reachable", "authenticated"),
-    [(200, True, True), (403, True, False), (404, True, False), (429, False, False), (500, False, False)],
+    [
+        (200, True, True),
+        (403, True, False),
+        (404, True, False),
+        (302, False, False),
+        (429, False, False),
+        (500, False, False),
+    ],
 )
 async def test_health_tells_without_raising(
     site: Portal, hris: TrackTik, status: int, reachable: bool, authenticated: bool
@@ -513,6 +713,23 @@ async def test_balances_are_minutes_and_a_policy_is_read_once(site: Portal, hris
         "leave-balances",
         "leave-policies/8",
     ]
+
+
+@pytest.mark.parametrize("days", ["9e999999", "1e308", '"9e999999"'])
+async def test_a_balance_without_end_is_no_answer(site: Portal, hris: TrackTik, days: str) -> None:
+    office(site)
+    rest = site.answer
+
+    def answer(call: Call) -> Any:
+        if call.path != "leave-balances":
+            return rest(call)
+        return reply(
+            '[{"leaveType": 10, "timeZone": "UTC", "periodStartDateTime": "2027-01-01T00:00:00Z",'
+            f' "periodEndDateTime": "2028-01-01T00:00:00Z", "balanceDaysIncludingPending": {days}}}]'
+        )
+
+    site.answer = answer
+    assert type(await error_of(hris.balances("1404", MONDAY))) is RetryLater
 
 
 @pytest.mark.parametrize("status", [403, 404])

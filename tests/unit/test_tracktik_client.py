@@ -13,6 +13,7 @@ from timeoff.errors import AuthFailed, Forbidden, HrisError, OutcomeUnknown, Ret
 from timeoff.hris.tracktik.client import Deadline, Refused, TrackTikClient
 
 NOTE = "Kniearthroskopie am linken Bein"
+NOT_FOUND = {"leave-requests": ["Leave request not found."]}
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ async def read(client: TrackTikClient, seconds: float = 5) -> bytes:
 async def write(client: TrackTikClient, seconds: float = 5, method: str = "POST") -> bytes:
     body = {"reason": NOTE}
     answer = await client.write(
-        "create", method, "leave-requests", body, deadline=Deadline.after(seconds), private=NOTE
+        "create", method, "leave-requests", body, deadline=Deadline.after(seconds), private=(None, NOTE)
     )
     return answer.body
 
@@ -69,13 +70,15 @@ async def test_a_call_carries_its_token_its_query_and_its_body(site: Portal, cli
         (401, {}, AuthFailed, AuthFailed),
         (403, {}, Forbidden, Forbidden),
         (400, {}, Refused, Refused),
-        (404, {}, Refused, Refused),
+        (404, {}, Refused, OutcomeUnknown),
         (405, {}, Refused, Refused),
         (409, {}, Refused, Refused),
         (413, {}, Refused, Refused),
         (415, {}, Refused, Refused),
-        (302, {"Location": "/login"}, Refused, Refused),
-        (307, {"Location": "/rest/v1/other"}, Refused, Refused),
+        (301, {"Location": "/rest/v1/other"}, RetryLater, RetryLater),
+        (302, {"Location": "/login"}, RetryLater, RetryLater),
+        (303, {"Location": "/rest/v1/other"}, RetryLater, OutcomeUnknown),
+        (307, {"Location": "/rest/v1/other"}, RetryLater, RetryLater),
     ],
 )
 async def test_the_class_of_an_answer(
@@ -99,8 +102,25 @@ async def test_the_class_of_an_answer(
     for error in (reading, writing):
         if isinstance(error, RetryLater):
             assert error.throttled is (status == 429)
-            assert error.retry_after == (7 if headers else None)
+            assert error.retry_after == (7 if "Retry_After" in headers else None)
+        if 300 <= status < 400:
+            assert "redirected and not followed" in str(error)
     await client.close()
+
+
+@pytest.mark.parametrize(
+    ("body", "absent"),
+    [(NOT_FOUND, True), ("<html>", False), ({}, False), ({"message": "no Route matched"}, False)],
+)
+async def test_only_the_api_itself_says_that_something_is_not_there(
+    site: Portal, client: TrackTikClient, body: object, absent: bool
+) -> None:
+    """A gateway has its own 404, for a moment or because of a wrong address."""
+    site.answer = lambda _: reply(body, 404)
+    reading = await error_of(read(client))
+    assert isinstance(reading, Refused)
+    assert reading.absent is absent
+    assert type(await error_of(write(client))) is (Refused if absent else OutcomeUnknown)
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
@@ -145,6 +165,18 @@ async def test_a_write_is_not_begun_with_too_little_time_left(site: Portal, clie
     assert [call.method for call in site.calls] == ["GET"]
     # A read may use what is left.
     await read(client, 3.5)
+
+
+async def test_a_write_that_does_no_harm_twice_may_be_begun_with_less_time_left(
+    site: Portal, client: TrackTikClient
+) -> None:
+    async def approve(seconds: float) -> None:
+        deadline = Deadline.after(seconds)
+        await client.write("approve", "POST", "x", {}, deadline=deadline, harmless=True)
+
+    await approve(1.5)
+    assert isinstance(await error_of(approve(0.9)), RetryLater)
+    assert len(site.calls) == 1
 
 
 async def test_a_login_that_takes_all_the_time_sends_nothing(site: Portal, client: TrackTikClient) -> None:
@@ -211,9 +243,33 @@ async def test_the_vendors_words_are_shown_but_not_the_note(site: Portal, client
     site.answer = lambda _: reply({"reason": [f"'{NOTE}' is bad"], "endDate": ["Too early."]}, 400)
     refused = await error_of(write(client))
     assert isinstance(refused, Refused)
-    assert refused.words == {"reason": "", "endDate": "Too early."}
-    assert "endDate: Too early." in str(refused)
-    assert NOTE not in str(refused)
+    assert str(refused) == "TrackTik create: 400: endDate: Too early."
+    # The class of the refusal is judged by all of them.
+    assert refused.words["reason"] == f"'{NOTE}' is bad"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {NOTE.split()[0]: ["bad"]},
+        {"reason": ["x" * 160 + NOTE]},
+        {"reason": ["x" * 190 + NOTE]},
+        {"reason": ["x" * 1000 + NOTE]},
+        {"a": ["x" * 150], "b": ["x" * 120], "reason": [NOTE]},
+    ],
+)
+async def test_no_cut_and_no_name_lets_a_note_through(
+    site: Portal, client: TrackTikClient, body: object
+) -> None:
+    site.answer = lambda _: reply(body, 400)
+    assert "Knie" not in str(await error_of(write(client)))
+
+
+async def test_no_words_are_shown_where_the_notes_are_not_known(site: Portal, client: TrackTikClient) -> None:
+    for status in (400, 403, 404, 429, 500):
+        site.answer = lambda _, status=status: reply({"cancel": ["Because of influenza."]}, status)  # type: ignore[misc]
+        refused = await error_of(client.write("cancel", "POST", "x", {}, deadline=Deadline.after(5)))
+        assert str(refused) == f"TrackTik cancel: {status}"
 
 
 async def test_a_long_page_instead_of_an_error_has_no_words(site: Portal, client: TrackTikClient) -> None:

@@ -89,23 +89,43 @@ def test_the_envelope_tells_how_many_there_are() -> None:
 
 def test_the_words_of_an_error_are_by_field() -> None:
     body = b'{"customId": ["This value is already used."], "endDate": ["Too early.", "Not a day."]}'
-    assert wire.read_error(body, None) == {
+    assert wire.read_error(body).words == {
         "customId": "This value is already used.",
         "endDate": "Too early. Not a day.",
     }
-    assert wire.read_error(b'{"message": "Unauthorized"}', None) == {"message": "Unauthorized"}
+    assert wire.read_error(b'{"message": "Unauthorized"}').words == {"message": "Unauthorized"}
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>", b"[]", b'{"a": {"b": 1}}', b'{"a b": ["x"]}', b'{"a": [1]}']
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b"{}",
+        b'{"a": {"b": 1}}',
+        b'{"a b": ["x"]}',
+        b'{"a": [1]}',
+        b'{"id": 1e99999999999999999999}',
+        b'{"a": ["x"], "b": 9e999999}',
+    ],
 )
 def test_errors_of_another_shape_have_no_words(body: bytes) -> None:
-    assert wire.read_error(body, None) == {}
+    assert wire.read_error(body) == wire.Said({}, in_house=False)
 
 
-def test_words_that_repeat_the_note_are_left_out() -> None:
-    body = json.dumps({"reason": [f"'{NOTE}' is too long"], "endDate": ["Too early."]}).encode()
-    assert wire.read_error(body, NOTE) == {"reason": "", "endDate": "Too early."}
+@pytest.mark.parametrize(
+    ("body", "in_house"),
+    [
+        (b'{"leave-requests": ["Leave request not found."]}', True),
+        (b'{"leave-requests": ["Leave request not found."], "cancel": ["No."]}', True),
+        (b'{"message": "no Route matched with those values"}', False),
+        (b'{"leave-requests": ["Leave request not found."], "code": 404}', False),
+        (b'{"leave-requests": []}', False),
+    ],
+)
+def test_the_apis_own_errors_have_a_shape_of_their_own(body: bytes, in_house: bool) -> None:
+    assert wire.read_error(body).in_house is in_house
 
 
 def test_tokens_without_a_life_live_an_hour() -> None:
@@ -113,6 +133,13 @@ def test_tokens_without_a_life_live_an_hour() -> None:
     with pytest.raises(ValueError, match="tokens") as raised:
         wire.read_tokens({"access_token": "", "refresh_token": "hidden"})
     assert "hidden" not in str(raised.value)
+
+
+def test_a_life_without_end_is_a_year_and_a_token_is_fit_for_a_header() -> None:
+    assert wire.read_tokens({"access_token": "t", "expires_in": 10**400}).expires_in == 365 * 86_400
+    for unfit in ("a\nb", "a b", "\u00e4"):
+        with pytest.raises(ValueError, match="access_token"):
+            wire.read_tokens({"access_token": unfit})
 
 
 # -- people and types ----------------------------------------------------------------------------------
@@ -363,10 +390,18 @@ def test_a_balance_that_is_not_told_is_left_out_and_not_0() -> None:
     assert read_balances(items, date(2023, 7, 1), now=NOW, hours=None) == []
 
 
-@pytest.mark.parametrize("broken", [{"timeZone": "Moon/Sea"}, {"periodStartDateTime": "2023-01-01T00:00:00"}])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"timeZone": "Moon/Sea"},
+        {"periodStartDateTime": "2023-01-01T00:00:00"},
+        {"balanceDaysIncludingPending": "9e999999"},
+        {"balanceDaysIncludingPending": Decimal("-1e308")},
+    ],
+)
 def test_a_balance_whose_period_cannot_be_read_is_an_error(broken: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="leave balance"):
-        read_balances([left(2023, **broken)], date(2023, 7, 1), now=NOW, hours=None)
+        read_balances([left(2023, **broken)], date(2023, 7, 1), now=NOW, hours=Decimal(8))
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def demo(
         Break | None, typer.Option("--break", help="Switch one protection off; the demo must then fail.")
     ] = None,
 ) -> None:
-    """Play a working day against the sandbox and count what went wrong. Exit code 1 unless that is nothing, and
+    """Play a working day and count what went wrong. Exit code 1 unless that is nothing, and
     what waits for a person is what the script planned."""
     console = Console()
     if json_file is not None and not json_file.absolute().parent.is_dir():

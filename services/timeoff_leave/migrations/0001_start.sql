@@ -74,10 +74,12 @@ CREATE TABLE access_tokens (
     digest     bytea PRIMARY KEY,
     account    integer NOT NULL REFERENCES accounts ON DELETE CASCADE,
     kind       text NOT NULL CHECK (kind IN ('api', 'web')),
-    expires_at timestamptz NOT NULL
+    expires_at timestamptz NOT NULL,
+    login      uuid  -- what its refresh token belongs to, with which it is taken back; one of web pages has none
 );
 CREATE INDEX access_tokens_expiry ON access_tokens (expires_at);
 CREATE INDEX access_tokens_account ON access_tokens (account);
+CREATE INDEX access_tokens_login ON access_tokens (login) WHERE login IS NOT NULL;
 
 -- A used one is kept until it would have expired, so that its second use is known for what it is.
 CREATE TABLE refresh_tokens (
@@ -112,7 +114,8 @@ CREATE TABLE employees (
     email      text,
     region     integer NOT NULL REFERENCES regions,
     status     text NOT NULL DEFAULT 'ACTIVE' CHECK (status IN ('ACTIVE', 'TERMINATED')),
-    job_title  text
+    job_title  text,
+    returned_at timestamptz  -- last time that somebody who had left came back: the time between gives no leave
 );
 CREATE UNIQUE INDEX "employees_unique_customId" ON employees (lower(custom_id));
 CREATE INDEX employees_region ON employees (region);
@@ -171,6 +174,7 @@ CREATE UNIQUE INDEX leave_policy_items_unique_name ON leave_policy_items (lower(
 CREATE TABLE policy_items (
     policy integer NOT NULL REFERENCES leave_policies,
     item   integer NOT NULL REFERENCES leave_policy_items,
+    linked_at timestamptz NOT NULL,  -- an item gives nothing for the time before
     PRIMARY KEY (policy, item)
 );
 

@@ -36,7 +36,7 @@ CREATE TABLE postings (
     policy        integer NOT NULL REFERENCES leave_policies,
     period_start  date NOT NULL,
     period_months integer NOT NULL CHECK (period_months BETWEEN 1 AND 12),
-    kind          text NOT NULL CHECK (kind IN ('grant', 'carry_over', 'set', 'take', 'return')),
+    kind          text NOT NULL CHECK (kind IN ('open', 'grant', 'carry_over', 'set', 'take', 'return')),
     days          numeric(24, 10) NOT NULL,
     pending       boolean NOT NULL DEFAULT false,
     leave_request integer REFERENCES leave_requests,
@@ -44,11 +44,14 @@ CREATE TABLE postings (
     recorded_at   timestamptz NOT NULL,
     CHECK ((leave_request IS NOT NULL) = (kind IN ('take', 'return'))),
     CHECK (NOT pending OR leave_request IS NOT NULL),
+    CHECK (kind <> 'open' OR days = 0),
     CHECK (kind <> 'take' OR days < 0),
     CHECK (kind <> 'return' OR days > 0)
 );
--- The last guard of "granted once": a period is opened by its grant.
-CREATE UNIQUE INDEX postings_granted ON postings (employee, leave_type, period_start) WHERE kind = 'grant';
+-- The last guard of "granted once". A period is opened by its grant, or where there is nothing to grant by a line
+-- of its own.
+CREATE UNIQUE INDEX postings_opened ON postings (employee, leave_type, period_start, kind)
+    WHERE kind IN ('grant', 'open');
 CREATE UNIQUE INDEX postings_carried ON postings (employee, leave_type, period_start)
     WHERE kind = 'carry_over';
 CREATE INDEX postings_balance ON postings (employee, leave_type, period_start, period_months, pending)

@@ -10,10 +10,15 @@ SELECT id, password_hash, active FROM accounts WHERE lower(username) = lower($1)
 SELECT secret_hash FROM clients WHERE client_id = $1;
 
 -- name: add_access_token!
-INSERT INTO access_tokens (digest, account, kind, expires_at) VALUES ($1, $2, $3, $4);
+INSERT INTO access_tokens (digest, account, kind, expires_at, login) VALUES ($1, $2, $3, $4, $5);
 
 -- name: add_refresh_token!
 INSERT INTO refresh_tokens (digest, login, account, client_id, expires_at) VALUES ($1, $2, $3, $4, $5);
+
+-- name: lock_account_of_token
+-- Refreshes of an account come one by one: none gives new tokens to a login that another one is taking back.
+SELECT a.id FROM accounts a JOIN refresh_tokens t ON t.account = a.id
+WHERE t.digest = $1 FOR NO KEY UPDATE OF a;
 
 -- name: use_refresh_token
 -- One caller gets it, however many ask at the same time.
@@ -24,9 +29,10 @@ WHERE t.digest = $1 AND t.client_id = $2 AND t.used_at IS NULL AND t.expires_at 
 RETURNING t.account, t.login;
 
 -- name: revoke_login_of!
--- A token that comes a second time was copied: whoever holds the newest one has to log in again.
-DELETE FROM refresh_tokens r USING refresh_tokens copied
-WHERE copied.digest = $1 AND copied.used_at IS NOT NULL AND r.login = copied.login AND r.used_at IS NULL;
+-- A token that comes a second time was copied: whoever holds what it led to has to log in again.
+WITH copied AS (SELECT login FROM refresh_tokens WHERE digest = $1 AND used_at IS NOT NULL),
+     access AS (DELETE FROM access_tokens WHERE login IN (SELECT login FROM copied))
+DELETE FROM refresh_tokens WHERE login IN (SELECT login FROM copied) AND used_at IS NULL;
 
 -- name: remove_access_token!
 DELETE FROM access_tokens WHERE digest = $1;
@@ -55,6 +61,14 @@ SELECT $1, $4 WHERE (
 ) >= $3
 ON CONFLICT (address) DO UPDATE SET blocked_until = EXCLUDED.blocked_until
 RETURNING address;
+
+-- name: login_blocks
+SELECT address, blocked_until FROM login_blocks WHERE blocked_until > $1 ORDER BY address;
+
+-- name: lift_login_block
+-- Its failures go too, or the next one would block it again. Returns the address if it was blocked.
+WITH failures AS (DELETE FROM login_failures WHERE address = $1)
+DELETE FROM login_blocks WHERE address = $1 AND blocked_until > $2 RETURNING address;
 
 -- name: lock_accounts
 -- One at a time: of replicas that start together, the later ones find what the first one made.

@@ -1,5 +1,5 @@
 -- name: leave_balances
--- $1: region of the caller. A period is there from its grant on; what it holds is the sum of its postings,
+-- $1: region of the caller. A period is there from its opening on; what it holds is the sum of its postings,
 -- which is looked up for the rows of the page only. Bounds are local times here, see the record.
 SELECT g.employee || '-' || g.leave_type || '-' || to_char(g.period_start, 'YYYY-MM-DD') AS id,
        g.employee,
@@ -17,7 +17,12 @@ SELECT g.employee || '-' || g.leave_type || '-' || to_char(g.period_start, 'YYYY
        g.period_start, g.period_months
 FROM postings g
 JOIN employees e ON e.id = g.employee
-WHERE g.kind = 'grant' AND e.region IN (SELECT descendant FROM region_paths WHERE ancestor = $1)
+WHERE g.kind IN ('grant', 'open')
+  AND (g.kind = 'grant' OR NOT EXISTS (
+        SELECT FROM postings o
+        WHERE o.employee = g.employee AND o.leave_type = g.leave_type AND o.period_start = g.period_start
+          AND o.kind = 'grant'))
+  AND e.region IN (SELECT descendant FROM region_paths WHERE ancestor = $1)
 
 -- name: employees_in_sight
 -- Which of these employees a region sees.

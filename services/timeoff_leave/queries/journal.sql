@@ -1,9 +1,13 @@
 -- name: load_standings
--- Employees with the policy that they are on, if any, and a row for each of its items, if any.
-SELECT e.id AS employee, e.status = 'ACTIVE' AS active, coalesce(region_zone(e.region), $2) AS zone,
-       a.policy, a.started_on, p.reset_month, p.resets_per_year, p.pay_hours_per_day,
+-- Employees with the policy that they are on, if any, and a row for each of its items, if any. `since` is the date
+-- from which on an item gives leave: that of the assignment, of its link, or of a return, whichever is last.
+SELECT e.id AS employee, e.status = 'ACTIVE' AS active, z.zone, a.policy,
+       greatest(a.started_on, (l.linked_at AT TIME ZONE z.zone)::date, (e.returned_at AT TIME ZONE z.zone)::date)
+           AS since,
+       p.reset_month, p.resets_per_year, p.pay_hours_per_day,
        i.leave_type, i.entitlement_unit, i.quantity, i.carry_over, i.carry_over_limit
 FROM employees e
+CROSS JOIN LATERAL (SELECT coalesce(region_zone(e.region), $2) AS zone) z
 LEFT JOIN assignments a ON a.employee = e.id AND a.ended_on IS NULL
 LEFT JOIN leave_policies p ON p.id = a.policy
 LEFT JOIN policy_items l ON l.policy = a.policy
@@ -15,6 +19,7 @@ ORDER BY e.id, i.leave_type;
 SELECT employee, leave_type, period_start, period_months,
        coalesce(sum(days) FILTER (WHERE NOT pending), 0) AS days,
        coalesce(-sum(days) FILTER (WHERE pending), 0) AS pending,
+       bool_or(kind = 'grant') AS granted,
        bool_or(kind = 'carry_over') AS carried,
        bool_or(kind = 'set') AS was_set
 FROM postings

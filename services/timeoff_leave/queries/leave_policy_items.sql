@@ -28,7 +28,7 @@ SELECT i.leave_type FROM leave_policy_items i
 WHERE i.id IN (SELECT item FROM policy_items WHERE policy = $1) OR i.id = ANY ($2::int[]);
 
 -- name: add_policy_items!
-INSERT INTO policy_items (policy, item) SELECT $1, unnest($2::int[]) ON CONFLICT DO NOTHING;
+INSERT INTO policy_items (policy, item, linked_at) SELECT $1, unnest($2::int[]), $3 ON CONFLICT DO NOTHING;
 
 -- name: count_policy_items
 SELECT count(*) FROM policy_items WHERE policy = $1 AND item = ANY ($2::int[]);

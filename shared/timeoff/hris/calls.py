@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Final
+from unicodedata import normalize
 
 import aiohttp
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
@@ -90,12 +91,30 @@ def one_line(text: str, limit: int) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * limit]).split())[:limit]
 
 
-def repeats(text: str, private: str | None) -> bool:
-    """Does the text hold twelve characters in a row of something private, or all of a shorter one?"""
-    lowered, note = text.lower(), " ".join((private or "").split()).lower()
-    if not note:
-        return False
-    return any(note[at : at + _TELLING] in lowered for at in range(max(1, len(note) - _TELLING + 1)))
+def repeats(text: str, *notes: str | None) -> bool:
+    """Does the text hold twelve characters in a row of a note, or all of a shorter one?
+
+    Spaces, invisible signs and case do not count: what was sent is a cleaned note, and it may have been
+    stored in yet another form. To be asked about the whole text, since a cut could fall into the note.
+    """
+    said = _bare(text)
+    runs = {said[at : at + _TELLING] for at in range(len(said))}
+    for note in map(_bare, filter(None, notes)):
+        if len(note) < _TELLING:
+            if note and note in said:
+                return True
+        elif any(note[at : at + _TELLING] in runs for at in range(len(note) - _TELLING + 1)):
+            return True
+    return False
+
+
+def _bare(text: str) -> str:
+    # Invisible signs go first, as they keep an accent from joining its letter; a joined sign may hold spaces.
+    return _visible(normalize("NFKC", _visible(text)).casefold())
+
+
+def _visible(text: str) -> str:
+    return "".join(c for c in text if c.isprintable() and not c.isspace())
 
 
 def clean(text: str) -> str:
@@ -122,7 +141,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 def _http_date(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 

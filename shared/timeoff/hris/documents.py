@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal
-from typing import Annotated, Any
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+#: Beyond what a double holds (RFC 8259, 6) no number was meant, and arithmetic may fail or never end.
+_MOST_DIGITS: Final = 400
 
 
 def parse(body: bytes) -> Any:
     """JSON with exact decimals. Raises `ValueError` without any of the text."""
     try:
-        return json.loads(body, parse_float=Decimal, parse_constant=_refuse)
+        return json.loads(body, parse_float=_number, parse_constant=_refuse)
     except (ValueError, RecursionError):
         raise ValueError("not JSON") from None
+
+
+def _number(text: str) -> Decimal:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise ValueError("not a number") from None
+    if abs(number.adjusted()) > _MOST_DIGITS:
+        raise ValueError("no sensible number")
+    return number
 
 
 def _refuse(_: str) -> Any:
@@ -29,6 +42,9 @@ def _id(value: object) -> object:
 
 #: An id as text, whether the vendor sends a number or a string.
 Id = Annotated[str, BeforeValidator(_id), Field(min_length=1, max_length=64)]
+
+#: What is booked or left, in any unit. Beyond it lie mistakes, and numbers that no arithmetic can hold.
+Amount = Annotated[Decimal, Field(ge=-1_000_000_000, le=1_000_000_000)]
 
 
 class Document(BaseModel):

@@ -265,7 +265,9 @@ class Hris(Protocol):
         ...
 
     async def find(self, key: EntryKey, employee_id: str, first_day: date, last_day: date) -> Found:
-        """All records of the employee that touch the dates, of all types and statuses."""
+        """All records of the employee that touch the dates, of all types and statuses; and, where the vendor
+        can be asked for a key, whatever carries it: a person may have moved it to other dates.
+        """
         ...
 
     async def list_entries(

@@ -8,13 +8,16 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 Seconds = Annotated[float, Field(gt=0)]
 Port = Annotated[int, Field(ge=0, le=65535)]
+
+#: Characters of a password, or a client's secret, of the leave service.
+SHORTEST_PASSWORD: Final = 12
 
 
 class Section(BaseModel):
@@ -205,9 +208,13 @@ class LeaveSettings(Section):
     administrator_username: str = Field(
         "administrator", min_length=1, description="an account of the root region, kept as it stands here"
     )
-    administrator_password: SecretStr | None = Field(None, description="of this account; needed")
+    administrator_password: SecretStr | None = Field(
+        None, description=f"of this account; needed, at least {SHORTEST_PASSWORD} characters"
+    )
     client_id: str = Field("timeoff-sync", min_length=1, description="OAuth client, kept as it stands here")
-    client_secret: SecretStr | None = Field(None, description="of this client; needed")
+    client_secret: SecretStr | None = Field(
+        None, description=f"of this client; needed, at least {SHORTEST_PASSWORD} characters"
+    )
     token_lifetime: int = Field(3600, ge=1, description="of an access token")
     refresh_lifetime: int = Field(1_209_600, ge=1, description="of a refresh token, which works once")
     session_lifetime: int = Field(28_800, ge=1, description="of a login to the web pages")
@@ -222,6 +229,7 @@ class LeaveSettings(Section):
     )
     requests_per_minute: int = Field(6000, ge=1, description="calls of one account to one process, then 429")
     body_limit: int = Field(1_048_576, ge=1024, description="bytes of a request's body, then 413")
+    body_timeout: Seconds = Field(20.0, description="for a body to come, then 408")
     envelope: bool = Field(False, description='true: bodies are `{"meta": …, "data": …}` as in the portal')
     time_zone: str = Field("America/New_York", description="of regions that have none, nor one above them")
     update_balance_period: Literal["current", "next"] = Field(
@@ -230,6 +238,14 @@ class LeaveSettings(Section):
     enforce_balance: bool = Field(
         False, description="true: an approved request may not take a balance below 0"
     )
+
+    @field_validator("administrator_password", "client_secret")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        # An empty one is not set: whether it is needed depends on the role.
+        if value is not None and 0 < len(value) < SHORTEST_PASSWORD:
+            raise ValueError(f"is too short; take {SHORTEST_PASSWORD} characters or more")
+        return value
 
     @field_validator("time_zone")
     @classmethod

@@ -138,6 +138,8 @@ class BambooHr:
         try:
             return await self._put(key, revision, spec, units.amounts(spec, type_), None)
         except Refused as refused:
+            if refused.foreign:
+                raise OutcomeUnknown(str(refused)) from None
             if refused.status == 404:
                 raise NotFound("employee", str(refused)) from None
             raise _by_words(refused) from None
@@ -165,7 +167,7 @@ class BambooHr:
             if _only_approves(previous, spec, units.amounts(previous, type_), amounts):
                 wanted_live = frozenset({EntryStatus.REQUESTED})
                 return await self._set_status(vendor_id, EntryStatus.APPROVED, None)
-            return await self._put(key, revision, spec, amounts, vendor_id)
+            return await self._put(key, revision, spec, amounts, (vendor_id, previous.note))
         except Refused as refused:
             entry = await self._reread(vendor_id, deadline)
             if entry is None:
@@ -173,6 +175,8 @@ class BambooHr:
                     raise NotFound("request", str(refused)) from None
                 raise _by_words(refused) from None
             if entry.status in wanted_live:
+                if refused.foreign:
+                    raise OutcomeUnknown(f"{refused}, and the request is there") from None
                 if refused.status == 404:
                     raise NotFound("employee", str(refused)) from None
                 raise _begun(refused, entry) or _by_words(refused) from None
@@ -200,6 +204,8 @@ class BambooHr:
                 raise NotFound("request", f"{refused}; the request was replaced by another") from None
             if not entry.live:
                 return Written(vendor_id)
+            if refused.foreign:
+                raise OutcomeUnknown(f"{refused}, and the request is there") from None
             raise _begun(refused, entry) or _by_words(refused) from None
 
     async def get(
@@ -246,6 +252,8 @@ class BambooHr:
                 {"end": on.isoformat(), "precision": "4"},
             )
         except Refused as refused:
+            if refused.foreign:
+                raise RetryLater(str(refused)) from None
             if refused.status == 404:
                 raise NotFound("employee", str(refused)) from None
             raise Rejected(str(refused)) from None
@@ -282,9 +290,12 @@ class BambooHr:
         revision: int,
         spec: EntrySpec,
         amounts: Mapping[date, Decimal],
-        previous_id: str | None,
+        replaces: tuple[str, str | None] | None,
     ) -> Written:
-        """The one PUT. Days that round to 0 are not sent; raises `Rejected` unsent if none is left."""
+        """The one PUT. Days that round to 0 are not sent; raises `Rejected` unsent if none is left.
+
+        `replaces` is the id of the request that it takes the place of, and the note that was sent with that.
+        """
         if spec.status not in _INSERT_STATUSES:
             raise Unsupported(f"insert_statuses: {spec.status}")
         if not wire.is_id(spec.employee_id):
@@ -293,6 +304,7 @@ class BambooHr:
             raise NotFound("type")
         if not amounts:
             raise Rejected("nothing to book: every day of the request rounds to 0")
+        previous_id, previous_note = replaces or (None, None)
         operation = "create" if previous_id is None else "replace"
         note = calls.clean(spec.note) if spec.note else None
         short = note[: self._settings.note_limit] if note else None
@@ -303,7 +315,10 @@ class BambooHr:
         except ValueError as error:
             raise Rejected(str(error)) from None
         reply = await self._client.write(
-            operation, f"v1/employees/{spec.employee_id}/time_off/request", body, private=note
+            operation,
+            f"v1/employees/{spec.employee_id}/time_off/request",
+            body,
+            private=(spec.note, previous_note),
         )
         answer = wire.read_answer(reply.body)
         vendor_id = _first_id(answer.id, wire.id_from_location(reply.location))
@@ -315,6 +330,7 @@ class BambooHr:
         return Written(vendor_id, answer.entry_status in (None, spec.status), tuple(lost))
 
     async def _set_status(self, vendor_id: str, status: EntryStatus, note: str | None) -> Written:
+        """Words of a refusal are not shown: they may quote a note that a person wrote."""
         body: dict[str, Any] = {"status": "canceled" if status is EntryStatus.CANCELLED else str(status)}
         if note:
             body["note"] = calls.clean(note)[: self._settings.note_limit]

@@ -10,7 +10,8 @@ The classes of errors (BambooHR API reference, error codes and throttling):
     408, 503 without Retry-After, other 5xx    RetryLater        OutcomeUnknown
     401                                        AuthFailed
     403                                        Forbidden (also while locked out)
-    404                                        `Refused`, the operation knows what is missing
+    404                                        `Refused`, the operation knows what is missing; `foreign` if it
+                                               is without BambooHR's words, perhaps a gateway's
     other 4xx, redirects                       `Refused`
 
 A 503 with `Retry-After` is how BambooHR throttled before September 2026; one without it means that
@@ -21,7 +22,7 @@ something broke, perhaps after the commit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -41,13 +42,26 @@ _MESSAGE_HEADERS: Final = (
 _REQUEST_ID_HEADERS: Final = ("x-request-id", "x-bamboohr-request-id", "request-id")
 
 
-class Refused(HrisError):
-    """A clear 3xx or 4xx: nothing was written. `reason` is the vendor's text, free of notes."""
+#: Notes that must not come back in an error's text; None: they are not all known, so show no words at all.
+Private = Collection[str | None] | None
 
-    def __init__(self, operation: str, status: int, reason: str, request_id: str) -> None:
-        super().__init__(explain(operation, status, reason, request_id))
+
+class Refused(HrisError):
+    """A clear 3xx or 4xx: nothing was written.
+
+    `reason` is the vendor's text. It may hold a note: it is to judge by, and only the error's own text, which
+    then leaves it out, is to be shown.
+    """
+
+    def __init__(self, text: str, status: int, reason: str) -> None:
+        super().__init__(text)
         self.status = status
         self.reason = reason
+
+    @property
+    def foreign(self) -> bool:
+        """A 404 that need not be BambooHR's: it says nothing about a record by itself."""
+        return self.status == 404 and not self.reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +107,13 @@ class BambooHrClient:
         timeout: float | None = None,
     ) -> bytes:
         """GET. Returns the body of a 2xx; raises as the table in the module's docstring says."""
-        reply = await self._call(operation, "GET", path, params=params, timeout=timeout)
+        reply = await self._call(operation, "GET", path, params=params, timeout=timeout, private=())
         return reply.body
 
     async def write(
-        self, operation: str, path: str, body: Mapping[str, Any], *, private: str | None = None
+        self, operation: str, path: str, body: Mapping[str, Any], *, private: Private = None
     ) -> Reply:
-        """PUT. `private` is text of the employee that must not come back in an error's message."""
+        """PUT. Raises as the table in the module's docstring says."""
         return await self._call(operation, "PUT", path, json=body, private=private)
 
     async def _call(
@@ -110,7 +124,7 @@ class BambooHrClient:
         *,
         params: Mapping[str, str] | None = None,
         json: Mapping[str, Any] | None = None,
-        private: str | None = None,
+        private: Private,
         timeout: float | None = None,
     ) -> Reply:
         writing = method != "GET"
@@ -150,11 +164,12 @@ async def _reply(response: ClientResponse, writing: bool) -> Reply:
     return Reply(response.status, body, location)
 
 
-def _refusal(operation: str, response: ClientResponse, writing: bool, private: str | None) -> HrisError:
+def _refusal(operation: str, response: ClientResponse, writing: bool, private: Private) -> HrisError:
     status = response.status
-    reason = message(response.headers, private)
+    reason = message(response.headers)
     request_id = next((response.headers[n] for n in _REQUEST_ID_HEADERS if n in response.headers), "")
-    text = explain(operation, status, reason, request_id)
+    shown = private is not None and not calls.repeats(reason, *private)
+    text = explain(operation, status, reason if shown else "", request_id)
     wait = calls.retry_after(response.headers)
     if status == 429 or (status == 503 and wait is not None):
         return RetryLater(text, retry_after=wait, throttled=True)
@@ -164,7 +179,7 @@ def _refusal(operation: str, response: ClientResponse, writing: bool, private: s
         return AuthFailed(text)
     if status == 403 and not writing:
         return Forbidden(text)
-    return Refused(operation, status, reason, request_id)
+    return Refused(text, status, reason)
 
 
 def explain(operation: str, status: int, reason: str, request_id: str) -> str:
@@ -172,15 +187,13 @@ def explain(operation: str, status: int, reason: str, request_id: str) -> str:
     if 300 <= status < 400:
         text += ", redirected: check company and base_url"
     if reason:
-        text += f": {reason}"
+        text += f": {calls.one_line(reason, 300)}"
     return f"{text} (request {calls.one_line(request_id, 64)})" if request_id else text
 
 
-def message(headers: Mapping[str, str], private: str | None = None) -> str:
-    """BambooHR's own words, one line; empty if they repeat twelve characters of the employee's note."""
-    text = next((headers[name] for name in _MESSAGE_HEADERS if headers.get(name)), "")
-    text = calls.one_line(text, 300)
-    return "" if calls.repeats(text, private) else text
+def message(headers: Mapping[str, str]) -> str:
+    """BambooHR's own words, whole. They may repeat what was sent."""
+    return next((headers[name] for name in _MESSAGE_HEADERS if headers.get(name)), "")
 
 
-__all__ = ["BambooHrClient", "Refused", "Reply", "message"]
+__all__ = ["BambooHrClient", "Private", "Refused", "Reply", "message"]

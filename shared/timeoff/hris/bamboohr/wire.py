@@ -53,7 +53,8 @@ def _decimal(value: object) -> Decimal:
         number = Decimal(value.strip() if isinstance(value, str) else value)
     except InvalidOperation:
         raise ValueError("not a number") from None
-    if not number.is_finite() or abs(number) > _ABSURD:
+    # Not `abs`: it rounds, and the largest numbers have nothing to be rounded up to.
+    if not number.is_finite() or number.copy_abs() > _ABSURD:
         raise ValueError("no sensible number")
     return number
 

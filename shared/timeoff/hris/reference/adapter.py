@@ -203,7 +203,7 @@ class Reference:
     async def _write(
         self, operation: str, method: str, path: str, body: Mapping[str, Any], spec: EntrySpec
     ) -> Written:
-        reply = await self._client.write(operation, method, path, body)
+        reply = await self._client.write(operation, method, path, body, private=spec.note)
         try:
             vendor_id = wire.read_id(reply.document)
         except ValueError as error:

@@ -7,9 +7,11 @@
     429, or 503 with Retry-After               RetryLater, with the time to wait
     other 5xx                                  RetryLater        OutcomeUnknown
     401                                        AuthFailed
+    404 without this HRIS's error, a gateway's RetryLater        OutcomeUnknown
     other 4xx                                  `Refused`, the adapter knows what it means
 
-`Refused` never leaves the adapter. The messages of this HRIS are fixed sentences and repeat no notes.
+`Refused` never leaves the adapter. The messages of this HRIS are fixed sentences and repeat no notes; what
+stands between it and us may do so, and such words are left out.
 """
 
 from __future__ import annotations
@@ -29,12 +31,13 @@ from timeoff.hris.reference.settings import ReferenceSettings
 class Refused(HrisError):
     """A clear 4xx: nothing was written. `code` and `details` are the error's own fields."""
 
-    def __init__(self, operation: str, status: int, error: Mapping[str, Any]) -> None:
+    def __init__(self, operation: str, status: int, error: Mapping[str, Any], private: str | None) -> None:
         self.status = status
         self.code = str(error.get("code", ""))
         self.details = error
-        words = calls.one_line(str(error.get("message", "")), 200)
-        super().__init__(f"{operation}: {status} {self.code} {words}".strip())
+        words = f"{self.code} {error.get('message', '')}"
+        shown = "" if calls.repeats(words, private) else calls.one_line(words, 200)
+        super().__init__(f"{operation}: {status} {shown}".strip())
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +64,11 @@ class Client:
     async def read(self, operation: str, path: str, **query: str) -> Any:
         return (await self._call(operation, "GET", path, query, None)).document
 
-    async def write(self, operation: str, method: str, path: str, body: Mapping[str, Any]) -> Reply:
-        return await self._call(operation, method, path, {}, body)
+    async def write(
+        self, operation: str, method: str, path: str, body: Mapping[str, Any], *, private: str | None = None
+    ) -> Reply:
+        """`private` is a note that must not come back in an error's text."""
+        return await self._call(operation, method, path, {}, body, private)
 
     async def _call(
         self,
@@ -71,6 +77,7 @@ class Client:
         path: str,
         query: Mapping[str, str],
         body: Mapping[str, Any] | None,
+        private: str | None = None,
     ) -> Reply:
         progress = calls.Progress()
         try:
@@ -86,7 +93,7 @@ class Client:
                 text = await response.read()
                 if 200 <= response.status < 300:
                     return Reply(response.status, parse(text))
-                raise _refusal(operation, response, text, writing=body is not None)
+                raise _refusal(operation, response, text, private, writing=body is not None)
         except ValueError as error:
             raise _unclear(body is not None, f"{operation}: {error}") from None
         except calls.TROUBLE as error:
@@ -98,7 +105,9 @@ def _unclear(written: bool, text: str) -> HrisError:
     return OutcomeUnknown(text) if written else RetryLater(text)
 
 
-def _refusal(operation: str, response: aiohttp.ClientResponse, text: bytes, *, writing: bool) -> HrisError:
+def _refusal(
+    operation: str, response: aiohttp.ClientResponse, text: bytes, private: str | None, *, writing: bool
+) -> HrisError:
     status, wait = response.status, calls.retry_after(response.headers)
     if status == 429 or (status == 503 and wait is not None):
         return RetryLater(f"{operation}: {status}", retry_after=wait, throttled=True)
@@ -110,4 +119,8 @@ def _refusal(operation: str, response: aiohttp.ClientResponse, text: bytes, *, w
         error = parse(text)["error"]
     except (ValueError, LookupError, TypeError):
         error = {}
-    return Refused(operation, status, error if isinstance(error, dict) else {})
+    if not isinstance(error, dict):
+        error = {}
+    if status == 404 and not error.get("code"):
+        return _unclear(writing, f"{operation}: 404, not an answer of the reference HRIS")
+    return Refused(operation, status, error, private)

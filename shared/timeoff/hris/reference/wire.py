@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from timeoff.events import describe
-from timeoff.hris.documents import Document
+from timeoff.hris.documents import Amount, Document
 from timeoff.hris.marker import read_mark, write_mark
 from timeoff.hris.port import Balance, BalanceKind, Employee, HrisEntry, TimeOffType, Unit
 from timeoff.vocabulary import EntryKey, EntrySpec, EntryStatus
@@ -33,7 +33,7 @@ _KEY = re.compile(r"([^/]+)/(\d{1,9})(?:/(\d{1,9}))?")
 
 class _Day(Document):
     date: date
-    amount: Decimal
+    amount: Amount
 
 
 class _Record(Document):
@@ -64,7 +64,7 @@ class _Type(Document):
 class _Balance(Document):
     typeId: str
     unit: Unit
-    amount: Decimal | None
+    amount: Amount | None
     projected: bool = False
     unlimited: bool = False
 

@@ -11,6 +11,7 @@ So, for each process:
 * A refresh token is forgotten before it is sent. If what came of it is unclear, the next fetch logs in.
 * After a refusal every call ends in `AuthFailed` at once for `login_pause` seconds. Then one call may try
   again: the core stops a target at the first `AuthFailed`, so that is its slow probe.
+* Whatever says how long to wait (429, 503) is waited for: until then no call asks for tokens.
 """
 
 from __future__ import annotations
@@ -107,8 +108,9 @@ class Access:
             self._refuse(error, self._settings.login_pause)
             raise
         except RetryLater as error:
-            if error.throttled:
-                self._refuse(error, error.retry_after or _BREATHER)
+            wait = error.retry_after or (_BREATHER if error.throttled else 0.0)
+            if wait:
+                self._refuse(error, wait)
             raise
 
     def _refuse(self, error: HrisError, seconds: float) -> None:

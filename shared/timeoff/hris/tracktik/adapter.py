@@ -48,7 +48,7 @@ from timeoff.hris.tracktik import requests, wire
 from timeoff.hris.tracktik.balances import Policies, read_balances
 from timeoff.hris.tracktik.client import Deadline, Refused, Reply, TrackTikClient
 from timeoff.hris.tracktik.lists import read_list, together
-from timeoff.hris.tracktik.refusals import meant, still_live
+from timeoff.hris.tracktik.refusals import meant, still_live, unheard
 from timeoff.hris.tracktik.settings import TrackTikSettings
 from timeoff.vocabulary import EntryKey, EntrySpec, EntryStatus
 
@@ -145,7 +145,7 @@ class TrackTik:
         body = requests.write_new(custom_id, spec, minutes, note)
         try:
             reply = await self._client.write(
-                "create", "POST", "leave-requests", body, deadline=deadline, private=spec.note
+                "create", "POST", "leave-requests", body, deadline=deadline, private=(spec.note,)
             )
         except Refused as refused:
             raise meant(refused) from None
@@ -184,7 +184,7 @@ class TrackTik:
         if previous.employee_id != spec.employee_id:
             raise Unsupported("another employee for the same leave request")
         if previous.status == spec.status:
-            return await self._change(vendor_id, spec, minutes, deadline)
+            return await self._change(vendor_id, previous, spec, minutes, deadline)
         if not _only_status(previous, spec, units.amounts(previous, type_), minutes):
             raise Unsupported("status_with_days")
         if (previous.status, spec.status) != (EntryStatus.REQUESTED, EntryStatus.APPROVED):
@@ -192,7 +192,10 @@ class TrackTik:
         return await self._approve(vendor_id, deadline)
 
     async def cancel(self, key: EntryKey, vendor_id: str, reason: str) -> Written:
-        """Cancel. A record that is cancelled, declined or gone is a success."""
+        """Cancel. A record that is cancelled, declined or gone is a success.
+
+        Gone is what TrackTik itself says is not there; after any other 404 the outcome is unknown.
+        """
         deadline = self._deadline()
         self._heed(key)
         if not is_id(vendor_id):
@@ -202,7 +205,7 @@ class TrackTik:
         try:
             reply = await self._act(vendor_id, "cancel", body, deadline)
         except Refused as refused:
-            if refused.status == 404:
+            if refused.absent:
                 return Written(vendor_id)
             record = await self._record("cancel", vendor_id, deadline)
             if record is None or not record.live:
@@ -212,14 +215,19 @@ class TrackTik:
         return Written(vendor_id, record is None or not record.live)
 
     async def _change(
-        self, vendor_id: str, spec: EntrySpec, minutes: Mapping[date, Decimal], deadline: Deadline
+        self,
+        vendor_id: str,
+        previous: EntrySpec,
+        spec: EntrySpec,
+        minutes: Mapping[date, Decimal],
+        deadline: Deadline,
     ) -> Written:
         note = calls.clean(spec.note)[: requests.REASON_LENGTH] if spec.note else None
         body = requests.write_request(spec, minutes, note)
         path = f"leave-requests/{vendor_id}"
         try:
             reply = await self._client.write(
-                "update", "PATCH", path, body, deadline=deadline, private=spec.note
+                "update", "PATCH", path, body, deadline=deadline, private=(previous.note, spec.note)
             )
         except Refused as refused:
             still_live(await self._record("update", vendor_id, deadline), refused)
@@ -240,13 +248,13 @@ class TrackTik:
 
     async def _approve(self, vendor_id: str, deadline: Deadline) -> Written:
         """TrackTik also approves what a person declined. So the record is read first, and only a pending
-        one is approved.
+        one is approved. A second approval does no harm, so that a slow read does not forbid the first.
         """
         record = still_live(await self._record("approve", vendor_id, deadline))
         if record.entry_status is EntryStatus.APPROVED:
             return Written(vendor_id)
         try:
-            reply = await self._act(vendor_id, "approve", {}, deadline)
+            reply = await self._act(vendor_id, "approve", {}, deadline, harmless=True)
         except Refused as refused:
             record = still_live(await self._record("approve", vendor_id, deadline), refused)
             if record.entry_status is EntryStatus.APPROVED:
@@ -259,9 +267,18 @@ class TrackTik:
         )
         return Written(vendor_id, record.entry_status is EntryStatus.APPROVED)
 
-    async def _act(self, vendor_id: str, action: str, body: Mapping[str, Any], deadline: Deadline) -> Reply:
+    async def _act(
+        self,
+        vendor_id: str,
+        action: str,
+        body: Mapping[str, Any],
+        deadline: Deadline,
+        *,
+        harmless: bool = False,
+    ) -> Reply:
+        """One action. Words of a refusal are not shown: they may quote a reason that a person wrote."""
         path = f"leave-requests/{vendor_id}/actions/{action}"
-        return await self._client.write(action, "POST", path, body, deadline=deadline)
+        return await self._client.write(action, "POST", path, body, deadline=deadline, harmless=harmless)
 
     async def _after(
         self, reply: Reply, vendor_id: str, deadline: Deadline, enough: Callable[[requests.Request], bool]
@@ -290,11 +307,17 @@ class TrackTik:
         return self._entry(record) if record else None
 
     async def find(self, key: EntryKey, employee_id: str, first_day: date, last_day: date) -> Found:
+        """What touches the dates, and what carries the key wherever a person moved it. Two reads."""
         self._heed(key)
         if not is_id(employee_id):
             raise NotFound("employee")
+        deadline = self._deadline()
         params = _window(first_day, last_day) | {"employee": employee_id}
-        return Found(tuple(await self._touching("find", params, first_day, last_day, {employee_id})))
+        touching, carrying = await together(
+            self._touching("find", params, first_day, last_day, {employee_id}, deadline),
+            self._carrying(key, deadline),
+        )
+        return Found(tuple({entry.vendor_id: entry for entry in (*touching, *carrying)}.values()))
 
     async def list_entries(
         self, first_day: date, last_day: date, employee_ids: Collection[str] | None = None
@@ -306,7 +329,7 @@ class TrackTik:
             if not all(map(is_id, employee_ids)):
                 raise NotFound("employee")
             params["employee:in"] = ",".join(sorted(employee_ids))
-        entries = await self._touching("list", params, first_day, last_day, employee_ids)
+        entries = await self._touching("list", params, first_day, last_day, employee_ids, self._deadline())
         return [entry for entry in entries if entry.live]
 
     async def health(self) -> Health:
@@ -330,9 +353,10 @@ class TrackTik:
         first_day: date,
         last_day: date,
         employee_ids: Collection[str] | None,
+        deadline: Deadline,
     ) -> list[HrisEntry]:
         """What is asked for. The filters of the call are a help: one that is ignored does no harm."""
-        items = await self._list(operation, "leave-requests", params, self._deadline())
+        items = await self._list(operation, "leave-requests", params, deadline)
         records = _read(operation, lambda: requests.read_requests(items))
         return [
             self._entry(record)
@@ -342,14 +366,31 @@ class TrackTik:
             and (employee_ids is None or record.employee in employee_ids)
         ]
 
+    async def _carrying(self, key: EntryKey, deadline: Deadline) -> list[HrisEntry]:
+        """The record with the key: one at most, since keys are unique; whoever it belongs to by now.
+
+        One page: where the filter is ignored it holds other records, and they are left out.
+        """
+        try:
+            custom_id = requests.write_key(key)
+        except ValueError:
+            return []  # such a key was never sent
+        params = {"customId": custom_id, "limit": "2"}
+        try:
+            body = await self._client.read("find", "leave-requests", params, deadline=deadline)
+        except Refused as refused:
+            raise unheard(refused) from None
+        records = _read("find", lambda: requests.read_requests(wire.read_page(parse(body)).items))
+        return [self._entry(record) for record in records if record.customId == custom_id]
+
     async def _record(self, operation: str, vendor_id: str, deadline: Deadline) -> requests.Request | None:
-        """The record; None if it cannot be seen."""
+        """The record; None if TrackTik says that there is none to be seen."""
         try:
             body = await self._client.read(operation, f"leave-requests/{vendor_id}", deadline=deadline)
         except Refused as refused:
-            if refused.status == 404:
+            if refused.absent:
                 return None
-            raise Rejected(str(refused)) from None
+            raise unheard(refused) from None
         return _read(operation, lambda: requests.read_request(parse(body)))
 
     async def _list(
@@ -360,7 +401,7 @@ class TrackTik:
                 self._client, operation, path, params, deadline, page_size=self._settings.page_size
             )
         except Refused as refused:
-            raise Rejected(str(refused)) from None
+            raise unheard(refused) from None
 
     def _entry(self, record: requests.Request) -> HrisEntry:
         return record.entry(*(self._ours or (None, None)))

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AwareDatetime, Field
 
 from timeoff.errors import Forbidden, RetryLater
-from timeoff.hris.documents import Document, Id, is_id, parse
+from timeoff.hris.documents import Amount, Document, Id, is_id, parse
 from timeoff.hris.port import Balance, BalanceKind, Unit
 from timeoff.hris.tracktik.client import Deadline, Refused, TrackTikClient
 from timeoff.hris.tracktik.wire import Reference, read_page, read_record, read_records, unwrap
@@ -74,7 +74,7 @@ class Policies:
 
 class _Left(Document):
     leaveType: Reference
-    balanceDaysIncludingPending: Decimal | None = None
+    balanceDaysIncludingPending: Amount | None = None
     timeZone: str
     periodStartDateTime: AwareDatetime
     periodEndDateTime: AwareDatetime

@@ -8,11 +8,16 @@ The classes of errors (TrackTik help centre, status codes; what it leaves open i
     time-out, drop, unreadable after sending   RetryLater        OutcomeUnknown
     429                                        RetryLater, throttled, with the time to wait
     408, 5xx (504: the portal's limit of 30 s) RetryLater        OutcomeUnknown
+    redirect (a maintenance or login page)     RetryLater        RetryLater: the API did not take it
+    303: "done, look there"                    RetryLater        OutcomeUnknown
+    404 that is not the API's own              `Refused`         OutcomeUnknown
     401                                        once more with a new token, then AuthFailed
     403                                        Forbidden
-    other 3xx and 4xx                          `Refused`, the operation knows what it means
+    other 4xx                                  `Refused`, the operation knows what it means
 
 A 401 is the one answer after which a write is sent again: it is given before anything is looked at.
+
+A 404 is the API's own if it has the shape of the API's errors. One of a gateway says nothing about a record.
 
 `Refused` is for the adapter only and never leaves it.
 """
@@ -21,7 +26,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -36,17 +41,32 @@ from timeoff.hris.tracktik.settings import TrackTikSettings
 #: TrackTik answers 504 at 30 s. A write is not begun with less time than that left: a slow success would
 #: look like an unknown outcome.
 _ENOUGH: Final = 31.0
+#: So much of it is enough for a write that can be made again without harm.
+_HARMLESS: Final = 0.25
 #: Bodies of errors are short; what is longer is no error of the API's own.
 _ERROR_BYTES: Final = 65_536
 
+#: Notes that must not come back in an error's text; None: they are not all known, so show no words at all.
+Private = Collection[str | None] | None
+
 
 class Refused(HrisError):
-    """A clear 3xx or 4xx: nothing was written. `words` are the vendor's, by field, free of notes."""
+    """A clear 4xx: nothing was written.
 
-    def __init__(self, operation: str, status: int, words: Mapping[str, str]) -> None:
-        super().__init__(explain(operation, status, words))
+    `words` are the vendor's, by field. They may hold notes: they are to judge by, and only the error's own
+    text, which leaves such words out, is to be shown. `in_house`: it has the shape of the API's errors.
+    """
+
+    def __init__(self, operation: str, status: int, said: wire.Said, private: Private) -> None:
+        super().__init__(explain(operation, status, said, private))
         self.status = status
-        self.words = words
+        self.words = said.words
+        self.in_house = said.in_house
+
+    @property
+    def absent(self) -> bool:
+        """Does the API itself say that there is no such thing?"""
+        return self.status == 404 and self.in_house
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +118,7 @@ class TrackTikClient:
         self, operation: str, path: str, params: Mapping[str, str] | None = None, *, deadline: Deadline
     ) -> bytes:
         """GET. Returns the body of a 2xx; raises as the table in the module's docstring says."""
-        return (await self._call(operation, "GET", path, deadline, params=params)).body
+        return (await self._call(operation, "GET", path, deadline, params=params, private=())).body
 
     async def write(
         self,
@@ -108,10 +128,13 @@ class TrackTikClient:
         body: Mapping[str, Any],
         *,
         deadline: Deadline,
-        private: str | None = None,
+        private: Private = None,
+        harmless: bool = False,
     ) -> Reply:
-        """POST or PATCH. `private` is text of the employee that must not come back in an error's message."""
-        return await self._call(operation, method, path, deadline, json=body, private=private)
+        """POST or PATCH. `harmless`: to do it again does no harm, so it may be begun with less time left."""
+        return await self._call(
+            operation, method, path, deadline, json=body, private=private, harmless=harmless
+        )
 
     async def _call(
         self,
@@ -122,11 +145,15 @@ class TrackTikClient:
         *,
         params: Mapping[str, str] | None = None,
         json: Mapping[str, Any] | None = None,
-        private: str | None = None,
+        private: Private,
+        harmless: bool = False,
     ) -> Reply:
+        enough = min(self._settings.read_timeout, _ENOUGH) * (_HARMLESS if harmless else 1)
         refused: str | None = None
         while True:
             token = await self._access.token(deadline.left, instead_of=refused)
+            if method != "GET" and deadline.left < enough:
+                raise RetryLater(f"TrackTik {operation}: not sent, too little time was left")
             try:
                 return await self._send(operation, method, path, deadline, token, params, json, private)
             except AuthFailed as error:
@@ -144,13 +171,10 @@ class TrackTikClient:
         token: str,
         params: Mapping[str, str] | None,
         json: Mapping[str, Any] | None,
-        private: str | None,
+        private: Private,
     ) -> Reply:
         writing = method != "GET"
         progress = calls.Progress()
-        longest = self._settings.read_timeout
-        if writing and deadline.left < min(longest, _ENOUGH):
-            raise RetryLater(f"TrackTik {operation}: not sent, too little time was left")
         try:
             async with self._session.request(
                 method,
@@ -160,7 +184,7 @@ class TrackTikClient:
                 headers={"Authorization": f"Bearer {token}"},
                 # A redirected write could be sent twice; a redirected read shows a login page.
                 allow_redirects=False,
-                timeout=calls.timeout(deadline.left, longest),
+                timeout=calls.timeout(deadline.left, self._settings.read_timeout),
                 middlewares=(calls.never_again,) if writing else (),
                 trace_request_ctx=progress,
             ) as response:
@@ -184,20 +208,25 @@ async def _reply(response: aiohttp.ClientResponse, writing: bool) -> Reply:
 
 
 async def _refusal(
-    operation: str, response: aiohttp.ClientResponse, writing: bool, private: str | None
+    operation: str, response: aiohttp.ClientResponse, writing: bool, private: Private
 ) -> HrisError:
     status, wait = response.status, calls.retry_after(response.headers)
-    words = wire.read_error(await _error_body(response), private)
-    text = explain(operation, status, words)
+    said = wire.read_error(await _error_body(response))
+    text = explain(operation, status, said, private)
     if status == 429:
         return RetryLater(text, retry_after=wait, throttled=True)
-    if status == 408 or status >= 500:
+    if status in (303, 408) or status >= 500:
         return OutcomeUnknown(text) if writing else RetryLater(text, retry_after=wait)
+    if status < 400:
+        return RetryLater(text, retry_after=wait)
     if status == 401:
         return AuthFailed(text)
     if status == 403:
         return Forbidden(text)
-    return Refused(operation, status, words)
+    refused = Refused(operation, status, said, private)
+    if status == 404 and writing and not refused.absent:
+        return OutcomeUnknown(text)
+    return refused
 
 
 async def _error_body(response: aiohttp.ClientResponse) -> bytes:
@@ -211,12 +240,21 @@ async def _error_body(response: aiohttp.ClientResponse) -> bytes:
     return body
 
 
-def explain(operation: str, status: int, words: Mapping[str, str]) -> str:
+def explain(operation: str, status: int, said: wire.Said, private: Private) -> str:
+    """What happened, with the vendor's words as far as they may be shown."""
     text = f"TrackTik {operation}: {status}"
-    if 300 <= status < 400:
-        text += ", redirected: check base_url"
-    said = "; ".join(f"{name}: {words[name]}" for name in words)
-    return f"{text}: {said[:300]}" if said else text
+    if status < 400:
+        return f"{text}, redirected and not followed: the portal is being maintained, or base_url is wrong"
+    if status == 404 and not said.in_house:
+        text += ", not an answer of the leave API"
+    if private is None:
+        return text
+    shown = "; ".join(
+        f"{name}: {calls.one_line(words, 200)}"
+        for name, words in said.words.items()
+        if not calls.repeats(f"{name} {words}", *private)
+    )
+    return f"{text}: {shown[:300]}" if shown else text
 
 
-__all__ = ["Deadline", "Refused", "Reply", "TrackTikClient"]
+__all__ = ["Deadline", "Private", "Refused", "Reply", "TrackTikClient"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from timeoff.errors import Conflict, HrisError, InsufficientBalance, NotFound, Rejected
+from timeoff.errors import Conflict, HrisError, InsufficientBalance, NotFound, Rejected, RetryLater
 from timeoff.hris.tracktik.client import Refused
 from timeoff.hris.tracktik.requests import Request
 
@@ -37,6 +37,13 @@ def meant(refused: Refused) -> HrisError:
     if _has(said, _BALANCE):
         return InsufficientBalance(text)
     return Rejected(text)
+
+
+def unheard(refused: Refused) -> HrisError:
+    """The error that a refused read is. A 404 that is not the API's own may be another one's in a minute."""
+    if refused.status == 404 and not refused.in_house:
+        return RetryLater(str(refused))
+    return Rejected(str(refused))
 
 
 def _has(said: str, hints: tuple[str, ...]) -> bool:

@@ -9,15 +9,14 @@ Every reader raises `ValueError` with a text that names fields and never values.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from timeoff.events import describe
-from timeoff.hris.calls import one_line, repeats
 from timeoff.hris.documents import Document, Id, parse
 from timeoff.hris.port import Employee, TimeOffType, Unit
 
@@ -71,31 +70,43 @@ def read_records(model: type[_Model], items: Sequence[Any], name: str) -> list[_
     return [read_record(model, item, f"{name} {index}") for index, item in enumerate(items)]
 
 
-def read_error(body: bytes, private: str | None) -> dict[str, str]:
-    """A field, resource or action, and what TrackTik says about it; nothing if it says it in another shape.
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What an error says: `words` by field, resource or action. They may repeat what was sent, notes too.
 
-    What repeats the note of an employee is left out. Never raises.
+    `in_house`: it has the shape of the API's own errors, `{name: [message, ...]}`. A gateway's has not.
     """
+
+    words: Mapping[str, str]
+    in_house: bool
+
+
+def read_error(body: bytes) -> Said:
+    """The words of an error; none if it is in another shape. Never raises."""
     try:
         document = parse(body)
     except ValueError:
-        return {}
+        return Said({}, in_house=False)
     if not isinstance(document, dict):
-        return {}
+        return Said({}, in_house=False)
     words = {}
+    in_house = bool(document)
     for name, said in document.items():
         texts = said if isinstance(said, list) else [said]
+        in_house &= isinstance(said, list) and bool(texts)
         if _NAME.fullmatch(name) and all(isinstance(text, str) for text in texts):
-            text = one_line(" ".join(texts), 200)
-            words[name] = "" if repeats(text, private) else text
-    return words
+            words[name] = " ".join(texts)
+        else:
+            in_house = False
+    return Said(words, in_house)
 
 
 class Tokens(Document):
-    access_token: str = Field(min_length=1)
+    #: It goes into a header, which takes no other signs.
+    access_token: str = Field(pattern=r"^[!-~]+$")
     refresh_token: str | None = None
-    #: An hour where nothing is said, as clients of the API have seen it.
-    expires_in: int = Field(3600, gt=0)
+    #: An hour where nothing is said, as clients of the API have seen it; a year is as good as for ever.
+    expires_in: Annotated[int, Field(gt=0), AfterValidator(lambda seconds: min(seconds, 31_536_000))] = 3600
 
 
 def read_tokens(document: Any) -> Tokens:
