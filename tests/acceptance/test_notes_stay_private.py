@@ -93,7 +93,7 @@ async def _a_day_of_troubles(system: System) -> str:
         await system.change(booked, notes=NOTES + NOTES, minutes=[240], payableMinutes=[240])
         await system.change(ended, status="CANCELED", notes=NOTES)
         await system.quiet(ignoring={unreadable})
-        assert sorted((await system.waiting_for_people()).values()) == ["conflict", "insufficient_balance"]
+        assert sorted((await system.waiting_for_people()).values()) == ["insufficient_balance", "overlap"]
         return booked
     finally:
         await system.admin("PATCH", f"/genesys/requests/{unreadable}", {"raw": {}})

@@ -227,13 +227,16 @@ async def test_reference_numbers_without_end_are_unreadable(
 
 
 async def test_reference_no_note_comes_back_in_an_error(vendor: Vendor, reference: Hris) -> None:
-    said = {"code": "overlap", "message": "x" * 190 + " Grippe"}
-    vendor.answers = dict.fromkeys(("POST", "PATCH"), answer({"error": said}, 409))
     changed = replace(SHORTER, note="Grippe")
-    for work in (
-        reference.insert(KEY, 1, SPEC, TYPE),
-        reference.update(KEY, 2, "7", SPEC, changed, TYPE),
-    ):
-        refused = await error_of(work)
-        assert type(refused) is Conflict
-        assert "Gri" not in str(refused)
+    for before in ("", "x" * 185):  # the second is cut within the note
+        said = {"code": "overlap", "message": f"{before} 'Grippe' overlaps"}
+        vendor.answers = dict.fromkeys(("POST", "PATCH"), answer({"error": said}, 409))
+        for work in (
+            reference.insert(KEY, 1, SPEC, TYPE),
+            reference.update(KEY, 2, "7", SPEC, changed, TYPE),
+        ):
+            refused = await error_of(work)
+            assert type(refused) is Conflict
+            assert "Gri" not in str(refused)
+    shown = await error_of(reference.insert(KEY, 1, replace(SPEC, note="else"), TYPE))
+    assert str(shown).startswith("insert: 409 overlap xxx")

@@ -380,8 +380,10 @@ async def test_an_approval_is_sent_after_a_slow_look_too(site: Portal, records: 
         return records.answer(call)
 
     site.answer = slow
-    assert await hris.update(KEY, 2, vendor_id, PENDING, spec(), TYPE) == Written("77")
-    await hris.close()
+    try:
+        assert await hris.update(KEY, 2, vendor_id, PENDING, spec(), TYPE) == Written("77")
+    finally:
+        await hris.close()
 
 
 @pytest.mark.parametrize("status", ["DECLINED", "CANCELLED"])
