@@ -26,6 +26,7 @@ _PLANNING: Final = {"jit": "off", "plan_cache_mode": "force_custom_plan", "rando
 CONNECTION_TROUBLE: Final = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what a connection cut in the middle of a message can end in
     asyncpg.OperatorInterventionError,  # shutdown, crash recovery, starting up
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,  # deadlock

@@ -19,6 +19,13 @@ _log = structlog.get_logger("timeoff.eventlog")
 CHANNEL: Final = "eventlog"
 _REOPEN_FIRST: Final = 0.1
 _REOPEN_MAX: Final = 10.0
+_TROUBLE: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 
 
 class Wakeups:
@@ -58,7 +65,7 @@ class Wakeups:
         while True:
             try:
                 connection = await asyncpg.connect(self._url, timeout=10)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except _TROUBLE as error:
                 _log.info("log listener waits for the database", reason=type(error).__name__)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, _REOPEN_MAX)
@@ -73,7 +80,7 @@ class Wakeups:
                     for event in events:
                         event.set()
                 await ended.wait()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except _TROUBLE as error:
                 _log.info("log listener lost its connection", reason=type(error).__name__)
                 await asyncio.sleep(delay)
             finally:
