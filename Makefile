@@ -4,8 +4,8 @@ VENV   ?= .venv
 LOG    ?=
 HRIS   ?=
 ARGS   ?=
-# Tests wait more than they work: three at a time keep two cores busy. 0: one after the other, in this process.
-JOBS   ?= 3
+# Tests wait more than they work: two at a time even on two cores. 0: one after the other, in this process.
+JOBS   ?= 2
 
 BIN   := $(VENV)/bin
 READY := $(VENV)/.ready

@@ -219,7 +219,11 @@ async def test_a_stop_ends_the_wait_for_a_paused_budget(
             await system.until("its end, or the pause", lambda: _booked_or(refused, system, request))  # noqa: B023
         waits = await system.submit(system.agents[0], in_days(59))
         leased = "SELECT count(*) FROM ledger.lanes WHERE leased_until > now()"
-        await system.until("the lane's wait", lambda: system.ledger.pool.fetchval(leased))
+        waiting = (
+            "SELECT count(*) FROM ledger.requests JOIN ledger.lanes USING (lane_id)"
+            " WHERE request_id = $1 AND due_at IS NOT NULL AND leased_until > now()"
+        )
+        await system.until("the lane's wait", lambda: system.ledger.pool.fetchval(waiting, waits))
         await system.stop_listeners()
         await system.stop_syncs()
         assert await system.ledger.pool.fetchval(leased) == 0
