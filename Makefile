@@ -15,10 +15,10 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11
 	--no-annotate --no-config --custom-compile-command "make lock" --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check crash bench docs lock clean
+.PHONY: help venv demo test check crash compose-test bench docs lock clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
 
 venv: $(READY) ## create .venv with everything pinned and hashed
 
@@ -44,6 +44,9 @@ check: $(READY) ## lint, format, types
 
 crash: $(READY) ## only the tests that kill processes
 	@$(CLEAN_ENV) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests/crash $(ARGS)
+
+compose-test: ## build and run the containers, see changes booked, take all down (needs Docker; ARGS=--keep)
+	@$(PYTHON) -m tests.compose $(ARGS)
 
 bench: $(READY) ## measure; prints the table of docs/performance.md
 	@$(CLEAN_ENV) $(BIN)/python -m tests.bench $(ARGS)
