@@ -22,6 +22,7 @@ class RoleName(StrEnum):
     LISTENER = "listener"
     SYNC = "sync"
     LEAVE = "leave"
+    BALANCE = "balance"
 
 
 def show(

@@ -9,7 +9,7 @@ import typer
 
 from timeoff.errors import SettingsError, TimeoffError
 from timeoff.telemetry.metrics import product_version
-from timeoff_cli import config, exits, leave, operate, proxy, sandbox, services
+from timeoff_cli import balance, config, exits, leave, operate, proxy, sandbox, services
 from timeoff_cli.demo import command as demo
 
 app = typer.Typer(
@@ -40,6 +40,7 @@ app.command("config")(config.show)
 app.command("listener")(services.listener)
 app.command("sync")(services.sync)
 app.command("database")(services.database)
+app.command("balance")(balance.balance)
 app.command("leave")(leave.leave)
 app.command("leave-account")(leave.account)
 app.command("leave-employees")(leave.employees)

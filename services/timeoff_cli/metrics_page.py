@@ -11,7 +11,14 @@ from typing import Final
 
 from prometheus_client.metrics import MetricWrapperBase
 
-PACKAGES: Final = ("timeoff", "timeoff_cli", "timeoff_leave", "timeoff_listener", "timeoff_sync")
+PACKAGES: Final = (
+    "timeoff",
+    "timeoff_balance",
+    "timeoff_cli",
+    "timeoff_leave",
+    "timeoff_listener",
+    "timeoff_sync",
+)
 
 _HEAD: Final = """\
 # Metrics

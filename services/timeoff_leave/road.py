@@ -19,6 +19,7 @@ import structlog
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from timeoff.strict_json import KeyTwice, read_json
 from timeoff.telemetry.logs import get_logger
 from timeoff_leave import metrics
 from timeoff_leave.access import Door
@@ -29,7 +30,7 @@ from timeoff_leave.listing import Page
 from timeoff_leave.routes import Call, Route
 from timeoff_leave.selection import read_selection
 from timeoff_leave.values import MAX_ID, Body, read_body
-from timeoff_leave.wire import KeyTwice, read_json, to_json
+from timeoff_leave.wire import to_json
 
 BASE: Final = "/rest/v1"
 TOKEN_PATH: Final = "/rest/oauth2/access_token"  # noqa: S105  (an address)

@@ -13,12 +13,12 @@ from aiohttp import web
 from pydantic import AfterValidator, ConfigDict, Field
 
 from timeoff.settings.model import LeaveSettings
+from timeoff.strict_json import KeyTwice, read_json
 from timeoff_leave.addresses import address_of
 from timeoff_leave.errors import BLANK, Refusal
 from timeoff_leave.logins import Logins
 from timeoff_leave.road import TOKEN_PATH, answer, read_raw
 from timeoff_leave.values import Body, Record, clean, read_body
-from timeoff_leave.wire import KeyTwice, read_json
 
 KEY: Final = "access_token"
 

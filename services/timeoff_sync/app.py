@@ -16,6 +16,7 @@ from timeoff.errors import SettingsError
 from timeoff.eventlog import EventLog
 from timeoff.genesys.client import GenesysClient
 from timeoff.hris import registry
+from timeoff.hris.configured import choices
 from timeoff.hris.port import Hris
 from timeoff.ledger import Ledger
 from timeoff.ledger.budget import GENESYS, SharedBudget
@@ -33,7 +34,7 @@ from timeoff_sync.doubts import Doubts
 from timeoff_sync.hand_marks import HandMarks
 from timeoff_sync.intake import Intake, IntakeNames
 from timeoff_sync.lane_writer import SEND_WITHIN, Tools
-from timeoff_sync.links import Links, choices
+from timeoff_sync.links import Links
 from timeoff_sync.outcomes import Names, Outcomes
 from timeoff_sync.protections import Protections
 from timeoff_sync.relay import Relay

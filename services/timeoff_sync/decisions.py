@@ -5,21 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Literal
+from typing import Any
 
+from timeoff.hris.choices import TypeChoice, choice_of
 from timeoff.hris.port import Capabilities, HrisEntry, TimeOffType
 from timeoff.ledger.rows import Entry
 from timeoff.rules import Rule
 from timeoff.vocabulary import EntrySpec
-
-
-@dataclass(frozen=True, slots=True)
-class TypeChoice:
-    """HRIS type for an activity code, with the rules of the type."""
-
-    type_id: str
-    type_id2: str | None = None
-    minutes: Literal["payable", "duration"] = "payable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +29,7 @@ class Rules:
     rule: Rule | None = None
 
     def choice(self, unit: str | None, code: str | None) -> TypeChoice | None:
-        if code is None:
-            return None
-        return self.choices.get((unit or "", code)) or self.choices.get(("", code))
+        return choice_of(self.choices, unit, code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,3 +135,21 @@ class Effective:
 
 Write = Insert | Update | Cancel
 Decision = Nothing | Wait | Hold | Look | Write | Adopt | Gone | Effective
+
+__all__ = [
+    "Adopt",
+    "Cancel",
+    "Decision",
+    "Effective",
+    "Gone",
+    "Hold",
+    "Insert",
+    "Look",
+    "Nothing",
+    "Rules",
+    "Sighting",
+    "TypeChoice",
+    "Update",
+    "Wait",
+    "Write",
+]

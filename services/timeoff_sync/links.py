@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,13 +17,14 @@ import asyncpg
 
 from timeoff.errors import AuthFailed, GenesysError, HrisError, TimeoffError
 from timeoff.genesys.client import GenesysClient
+from timeoff.hris.configured import choices, configured_type
 from timeoff.hris.port import Employee, TimeOffType
 from timeoff.ledger.database import CONNECTION_TROUBLE
 from timeoff.ledger.links import AgentLink, LinkStore, TypeLink, WaitingForType
 from timeoff.settings.model import Settings
 from timeoff.telemetry.logs import get_logger
-from timeoff_sync.decisions import Rules, TypeChoice
-from timeoff_sync.target import Target, configured_type
+from timeoff_sync.decisions import Rules
+from timeoff_sync.target import Target
 from timeoff_sync.writing import Writing, until
 
 log = get_logger()
@@ -356,16 +357,4 @@ def has_type(kind: WaitingForType, rules: Rules) -> bool:
     return True
 
 
-def choices(settings: Settings, target: str, linked: Iterable[TypeLink]) -> dict[tuple[str, str], TypeChoice]:
-    """(unit, code) to type: plans first, then the settings for codes that no plan links."""
-    rules = {rule.type_id: rule for rule in settings.types if rule.target in (None, target)}
-    found: dict[tuple[str, str], TypeChoice] = {}
-    for rule in settings.types:
-        if rule.activity_code and rule.target in (None, target):
-            found["", rule.activity_code] = TypeChoice(rule.type_id, rule.type_id2, rule.minutes)
-    for link in linked:
-        rule_of_type = rules.get(link.type_id)
-        found[link.management_unit_id, link.activity_code_id] = TypeChoice(
-            link.type_id, link.type_id2, rule_of_type.minutes if rule_of_type else "payable"
-        )
-    return found
+__all__ = ["Links", "has_type", "link_agent"]

@@ -56,6 +56,7 @@ class Answer:
     envelope: Schema | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     examples: Sequence[Any] = ()
+    media_type: str = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ def _answer(answer: Answer, names: _Names) -> dict[str, Any]:
         media: dict[str, Any] = {"schema": schema}
         if answer.examples:
             media["examples"] = {str(number): {"value": v} for number, v in enumerate(answer.examples, 1)}
-        shown["content"] = {"application/json": media}
+        shown["content"] = {answer.media_type: media}
     if answer.headers:
         shown["headers"] = {
             name: {"description": text, "schema": {"type": "string"}} for name, text in answer.headers.items()

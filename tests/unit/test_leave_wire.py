@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from timeoff.strict_json import KeyTwice, read_json
 from timeoff_leave.errors import not_before
 from timeoff_leave.values import Amount, Body, Moment, Name, Reference, optional, read_body, read_moment
-from timeoff_leave.wire import KeyTwice, number, read_json, to_json
+from timeoff_leave.wire import number, to_json
 
 
 @pytest.mark.parametrize(

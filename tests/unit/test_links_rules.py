@@ -8,12 +8,13 @@ import pytest
 from tests.support.cases import FLEX, MONDAY, TUESDAY, VACATION, case, content, days, entry, rules, spec, view
 
 from timeoff.errors import SettingsError
+from timeoff.hris.configured import choices
 from timeoff.ledger.links import AgentLink, TypeLink, WaitingForType
 from timeoff.rules import Asked, Change, Ruling, Skip, load_rule
 from timeoff.settings.model import GenesysSettings, Settings, TypeSettings
 from timeoff_sync.decide import decide
 from timeoff_sync.decisions import Cancel, Hold, Insert, Nothing, TypeChoice
-from timeoff_sync.links import choices, has_type, link_agent
+from timeoff_sync.links import has_type, link_agent
 
 # -- agents -----------------------------------------------------------------------------------------------
 

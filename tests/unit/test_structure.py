@@ -11,6 +11,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = {path.name for path in (ROOT / "services").glob("timeoff_*") if (path / "__init__.py").exists()}
 PURE = {
+    "timeoff_balance.figures",
+    "timeoff_balance.flows.contract",
+    "timeoff_balance.flows.results",
+    "timeoff_balance.flows.values",
+    "timeoff_balance.reserved",
     "timeoff_leave.errors",
     "timeoff_leave.filters",
     "timeoff_leave.journal_postings",
@@ -28,7 +33,9 @@ PURE = {
     "timeoff_sync.wanted",
     "timeoff.days",
     "timeoff.vocabulary",
+    "timeoff.hris.choices",
     "timeoff.hris.units",
+    "timeoff.strict_json",
 }
 #: A clock, a loop, a socket, a file, chance.
 IMPURE = {
@@ -139,6 +146,13 @@ def test_the_ports_know_no_vendor() -> None:
 
 
 def test_everything_is_found() -> None:
-    assert {"timeoff_cli", "timeoff_leave", "timeoff_listener", "timeoff_sandbox", "timeoff_sync"} <= SERVICES
+    assert {
+        "timeoff_balance",
+        "timeoff_cli",
+        "timeoff_leave",
+        "timeoff_listener",
+        "timeoff_sandbox",
+        "timeoff_sync",
+    } <= SERVICES
     assert all(source(module).is_file() for module in PURE)
     assert len(modules(ROOT / "shared" / "timeoff")) > 30

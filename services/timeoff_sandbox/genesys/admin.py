@@ -93,6 +93,10 @@ class Sockets(Settable):
     grace_seconds: float = Field(60, ge=0)
 
 
+class LogIn(Settable):
+    agent_id: str
+
+
 class Move(Settable):
     agent_id: str
     management_unit_id: str
@@ -172,6 +176,7 @@ class GenesysAdmin:
             admin_route("POST", f"{base}/drop-sockets", self._drop),
             admin_route("POST", f"{base}/close-sockets", self._close),
             admin_route("POST", f"{base}/revoke-tokens", self._revoke),
+            admin_route("POST", f"{base}/log-in", self._log_in),
             admin_route("GET", f"{base}/delivery", self._delivery_truth),
             admin_route("PUT", f"{base}/delivery", self._set_delivery),
             admin_route("POST", f"{base}/move-agent", self._move),
@@ -280,6 +285,11 @@ class GenesysAdmin:
         revoked = self._tokens.revoke_all()
         self._channels.purge()
         return {"revoked": revoked}
+
+    async def _log_in(self, request: web.Request) -> Json:
+        """A token of the agent's own, as the request form has one."""
+        agent = self._workforce.agent((await read(request, LogIn)).agent_id)
+        return {"accessToken": self._tokens.log_in(agent.id).value}
 
     async def _delivery_truth(self, request: web.Request) -> Json:
         return self._delivery.truth()

@@ -49,6 +49,7 @@ class DirectoryRoutes:
             route("PUT", f"{WFM}/agents/{{agent}}/integrations/hris", self._set_links, "wfm:agent:edit"),
             route("GET", "/users", self._users, "directory:user:view"),
             route("POST", "/users/search", self._search, "directory:user:view"),
+            route("GET", "/users/me", self._me),
             route("GET", "/users/{user}", self._user, "directory:user:view"),
         ]
 
@@ -146,6 +147,12 @@ class DirectoryRoutes:
         if number < page["pageCount"]:
             page["nextUri"] = _page_uri(call, size, number + 1)
         return page
+
+    async def _me(self, call: Call) -> Answer:
+        """Who logged in. A client has no user context, so that the call does not work for it."""
+        if call.token.user_id is None:
+            raise bad_request("This request requires a user context")
+        return self._workforce.agent(call.token.user_id).wire()
 
     async def _user(self, call: Call) -> Answer:
         return self._workforce.agent(call.path("user")).wire()

@@ -21,6 +21,8 @@ class Token:
     client_id: str
     expires: datetime
     revoked: bool = False
+    #: The user who logged in, for a token that is not a client's.
+    user_id: str | None = None
     #: Start of the running rate window (monotonic seconds) and the calls in it.
     window_start: float = field(default=0.0)
     window_count: int = 0
@@ -58,6 +60,13 @@ class TokenDesk:
             {"access_token": token.value, "token_type": "bearer", "expires_in": int(seconds)},
             headers={"Cache-Control": "no-store"},
         )
+
+    def log_in(self, user_id: str) -> Token:
+        """A token as a person gets it by logging in to Genesys Cloud."""
+        expires = self._clock.now() + timedelta(seconds=self.options.token_seconds)
+        token = Token(secrets.token_urlsafe(48), f"user:{user_id}", expires, user_id=user_id)
+        self.tokens[token.value] = token
+        return token
 
     def check(self, request: web.Request) -> Token:
         scheme, _, value = request.headers.get("Authorization", "").partition(" ")

@@ -25,6 +25,8 @@ def balances(book: Book, options: Options, employee_id: str, on: date) -> list[d
         if type_.id in options.balance_unknown:
             continue
         row: dict[str, Any] = {"typeId": type_.id, "unit": type_.unit, "asOf": day.isoformat()}
+        if options.balance == "perPeriod":
+            row |= {"periodStart": date(day.year, 1, 1).isoformat(), "periodEnd": last.isoformat()}
         if type_.allowance is None:
             rows.append({**row, "amount": None, "unlimited": True})
             continue

@@ -202,6 +202,7 @@ class Balance:
 
     `amount` is an exact decimal in `unit`, None where the vendor does not say (never 0 for unknown).
     `unlimited`: the vendor keeps no balance for this type and refuses nothing for want of it.
+    `first_day` and `last_day` bound the leave that the figure counts, where the vendor keeps periods.
     """
 
     type_id: str
@@ -211,6 +212,8 @@ class Balance:
     kind: BalanceKind
     type_id2: str | None = None
     unlimited: bool = False
+    first_day: date | None = None
+    last_day: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,16 +34,25 @@ def amounts(spec: EntrySpec, type_: TimeOffType) -> dict[date, Decimal]:
     return {day.date: value for day in spec.days if (value := amount(day, type_))}
 
 
+def exact_minutes(value: Decimal, unit: Unit, type_: TimeOffType, on: date) -> Decimal:
+    """An amount in that unit in minutes, not rounded; days by the type's length of that day."""
+    match unit:
+        case Unit.MINUTES:
+            return value
+        case Unit.HOURS:
+            return value * 60
+        case Unit.DAYS:
+            return value * day_length(type_, on)
+
+
+def whole_minutes(exact: Decimal) -> int:
+    """Rounded half up, away from 0."""
+    return int(exact.quantize(Decimal(1), ROUND_HALF_UP))
+
+
 def minutes(value: Decimal, type_: TimeOffType, on: date) -> int:
     """The vendor's amount of one date in whole minutes, rounded half up."""
-    match type_.unit:
-        case Unit.MINUTES:
-            exact = value
-        case Unit.HOURS:
-            exact = value * 60
-        case Unit.DAYS:
-            exact = value * day_length(type_, on)
-    return int(exact.quantize(Decimal(1), ROUND_HALF_UP))
+    return whole_minutes(exact_minutes(value, type_.unit, type_, on))
 
 
 def same_amounts(left: Mapping[date, Decimal], right: Mapping[date, Decimal], step: Decimal) -> bool:

@@ -21,7 +21,7 @@ from timeoff.settings.layers import Table
 from timeoff.settings.model import Settings
 
 MASK = "**********"
-Role = Literal["listener", "sync", "leave"]
+Role = Literal["listener", "sync", "leave", "balance"]
 
 #: Roles that talk to the HRIS; without a role, everything is looked at.
 WITH_HRIS: Final = frozenset({None, "sync"})
@@ -103,6 +103,8 @@ def _missing(settings: Settings, role: Role) -> list[str]:
         problems.append(
             "database.url: is not set; name a PostgreSQL, or start one with `timeoff-sync database`"
         )
+    if role == "balance":
+        return problems + _missing_for_balance(settings)
     if not settings.genesys.client_id:
         problems.append(
             "genesys.client_id: is not set; create an OAuth client (client credentials) in Genesys Cloud "
@@ -115,6 +117,12 @@ def _missing(settings: Settings, role: Role) -> list[str]:
         )
     if role == "listener":
         return problems
+    return problems + _missing_for_targets(settings)
+
+
+def _missing_for_targets(settings: Settings) -> list[str]:
+    """What whoever works with an HRIS needs."""
+    problems = []
     names = ", ".join(sorted(settings.hris))
     if not settings.hris:
         problems.append("hris: there is no HRIS to write to; add a table [hris.NAME] with its adapter")
@@ -143,6 +151,17 @@ def _missing(settings: Settings, role: Role) -> list[str]:
                 problems.append(
                     f"hris.{name}.management_units: {unit} books in {first} already; name it once"
                 )
+    return problems
+
+
+def _missing_for_balance(settings: Settings) -> list[str]:
+    problems = _missing_for_targets(settings)
+    balance = settings.balance
+    if not (balance.tokens or balance.clients or balance.genesys_users):
+        problems.append(
+            "balance.tokens: nobody could call; add a table [[balance.tokens]] or [[balance.clients]], or "
+            "set balance.genesys_users"
+        )
     return problems
 
 

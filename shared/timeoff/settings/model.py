@@ -257,6 +257,72 @@ class LeaveSettings(Section):
         return value
 
 
+_SHA256 = r"^[0-9a-f]{64}$"
+
+
+class BalanceTokenSettings(Section):
+    """A bearer token of the balance service. Only its hash stands here: `printf %s TOKEN | sha256sum`."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$", description="shown in logs")
+    sha256: str = Field(pattern=_SHA256, description="of the token, in hexadecimal digits")
+    access: Literal["read", "read-write"] = Field("read", description="read-write may insert and update")
+
+
+class BalanceClientSettings(Section):
+    """An OAuth 2 client (client credentials) of the balance service, e.g. for Genesys' data actions."""
+
+    client_id: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$", description="shown in logs")
+    secret_sha256: str = Field(pattern=_SHA256, description="of the secret, as for tokens")
+    access: Literal["read", "read-write"] = Field("read", description="of the tokens it gets")
+
+
+class BalanceSettings(Section):
+    """The balance service (`timeoff-sync balance`): where it listens, who may ask, how long it remembers."""
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: Port = Field(8091, description="0 takes a free one and logs it")
+    tokens: tuple[BalanceTokenSettings, ...] = ()
+    clients: tuple[BalanceClientSettings, ...] = ()
+    token_lifetime: int = Field(3600, ge=60, le=86_400, description="of a token that a client gets")
+    genesys_users: bool = Field(
+        False, description="true: a user's own Genesys token is taken, and shows this employee only"
+    )
+    cors_origins: tuple[str, ...] = Field(
+        (), description="pages that may call from a browser, e.g. https://apps.mypurecloud.com"
+    )
+    requests_per_minute: int = Field(6000, ge=1, description="calls of one caller to one process, then 429")
+    failures_per_minute: int = Field(60, ge=1, description="wrong tokens of one address, then 429")
+    trusted_proxies: int = Field(
+        0, ge=0, le=10, description="proxies before the service that add to X-Forwarded-For; 0: not read"
+    )
+    body_limit: int = Field(1_048_576, ge=1024, description="bytes of a request's body, then 413")
+    fresh: Seconds = Field(30.0, description="a number is given again so long, if nothing changed")
+    oldest: Seconds = Field(
+        900.0, description="with the HRIS down, the last known number is given so long, then none"
+    )
+    lookup_timeout: Seconds = Field(8.0, description="longer an answer does not wait for the HRIS")
+    lists_fresh: Seconds = Field(300.0, description="employees and types are read anew after so long")
+    max_in_flight: int = Field(32, ge=1, description="calls of one process to an HRIS at a time")
+    max_readings: int = Field(200_000, ge=100, description="answers of the HRIS that are kept")
+    executions_kept: Seconds = Field(604_800.0, description="runs of a flow can be asked for so long")
+
+    @model_validator(mode="after")
+    def _names_once(self) -> BalanceSettings:
+        names = [token.name for token in self.tokens] + [client.client_id for client in self.clients]
+        if len(set(names)) != len(names):
+            raise ValueError("tokens and clients need names of their own")
+        return self
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            scheme, _, rest = origin.partition("://")
+            if scheme not in ("http", "https") or not rest or "/" in rest or "*" in rest:
+                raise ValueError(f"{origin[:80]!r} is no origin, e.g. https://apps.mypurecloud.com")
+        return value
+
+
 class HttpSettings(Section):
     """Where /healthz, /readyz and /metrics are served. Port 0 takes a free one and logs it."""
 
@@ -296,6 +362,7 @@ class Settings(Section):
     hris: dict[str, TargetSettings] = Field(default_factory=dict)
     types: tuple[TypeSettings, ...] = ()
     leave: LeaveSettings = LeaveSettings()
+    balance: BalanceSettings = BalanceSettings()
     http: HttpSettings = HttpSettings()
     logging: LoggingSettings = LoggingSettings()
     runtime: RuntimeSettings = RuntimeSettings()

@@ -67,6 +67,8 @@ class _Balance(Document):
     amount: Amount | None
     projected: bool = False
     unlimited: bool = False
+    periodStart: date | None = None
+    periodEnd: date | None = None
 
 
 class _Answer(Document):
@@ -103,7 +105,16 @@ def read_balances(document: Any, on: date, current_only: bool) -> list[Balance]:
         return BalanceKind.PROJECTED if row.projected else BalanceKind.EXACT
 
     return [
-        Balance(row.typeId, on, row.amount, row.unit, kind(row), unlimited=row.unlimited)
+        Balance(
+            row.typeId,
+            on,
+            row.amount,
+            row.unit,
+            kind(row),
+            unlimited=row.unlimited,
+            first_day=row.periodStart,
+            last_day=row.periodEnd,
+        )
         for row in _list(_read(document).balances)
     ]
 

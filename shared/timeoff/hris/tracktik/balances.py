@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
@@ -102,14 +102,23 @@ def read_balances(items: Sequence[Any], on: date, *, now: datetime, hours: Decim
     for record in read_records(_Left, items, "leave balance"):
         left = record.balanceDaysIncludingPending
         try:
-            midnight = datetime(on.year, on.month, on.day, tzinfo=ZoneInfo(record.timeZone))
+            zone = ZoneInfo(record.timeZone)
+            midnight = datetime(on.year, on.month, on.day, tzinfo=zone)
         except (ValueError, LookupError, OSError):
             raise ValueError("leave balance: timeZone") from None
         start, end = record.periodStartDateTime, record.periodEndDateTime
         if left is None or not start <= midnight.astimezone(UTC) < end:
             continue
         kind = BalanceKind.EXACT if start <= now else BalanceKind.PROJECTED
-        balance = Balance(record.leaveType, on, left, Unit.DAYS, kind)
+        balance = Balance(
+            record.leaveType,
+            on,
+            left,
+            Unit.DAYS,
+            kind,
+            first_day=start.astimezone(zone).date(),
+            last_day=(end - timedelta(seconds=1)).astimezone(zone).date(),
+        )
         if hours is not None:
             minutes = (left * hours * 60).to_integral_value(ROUND_HALF_UP)
             balance = replace(balance, amount=minutes, unit=Unit.MINUTES)
