@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from timeoff.days import MINUTES_A_DAY, BadDays, days_of, span_of
-from timeoff.events import RequestContent
+from timeoff.days import BadDays, days_of, span_of
 from timeoff.hris import units
 from timeoff.hris.choices import TypeChoice, choice_of
 from timeoff.hris.port import TimeOffType
 from timeoff.ledger.balance import KnownEntry, KnownRequest, KnownWrite
-from timeoff.rules import Asked, Change, Rule, Skip
-from timeoff.vocabulary import Day, EntrySpec
+from timeoff.rules import Asked, Rule, Ruled, ruled
+from timeoff.vocabulary import EntrySpec
 from timeoff_balance.reserved import Amounts, Claim, Place, Record, Write
 
 #: How a doubt ends that nothing was written after.
@@ -107,31 +106,6 @@ def _wanted(request: KnownRequest, employee_id: str, rules: ClaimRules) -> Amoun
         days = days_of(content, request.zone, choice.minutes)
     except BadDays:
         return None
-    ruled = _ruled(request, content, employee_id, choice, days, rules.rule)
-    if ruled is None:
-        return None
-    choice, days = ruled
-    type_ = rules.types.get(choice.type_id)
-    if type_ is None:
-        return None
-    found: dict[Place, Decimal] = {}
-    for day in days:
-        if amount := units.amount(day, type_):
-            found[choice.type_id, choice.type_id2, day.date] = amount
-    return found
-
-
-def _ruled(
-    request: KnownRequest,
-    content: RequestContent,
-    employee_id: str,
-    choice: TypeChoice,
-    days: tuple[Day, ...],
-    rule: Rule | None,
-) -> tuple[TypeChoice, tuple[Day, ...]] | None:
-    """What the organisation's rule makes of it; None where it skips, or fails."""
-    if rule is None:
-        return choice, days
     asked = Asked(
         request_id=request.request_id,
         agent_id=request.agent_id,
@@ -144,22 +118,17 @@ def _ruled(
         type_id2=choice.type_id2,
         days=days,
     )
-    try:
-        ruling = rule(asked)
-    except Exception:  # noqa: BLE001 - somebody else's code; the sync holds the request and says so
+    booked = ruled(rules.rule, asked)
+    if not isinstance(booked, Ruled):
+        return None  # skipped; or failed, and then the sync holds the request and says so
+    type_ = rules.types.get(booked.type_id)
+    if type_ is None:
         return None
-    match ruling:
-        case None:
-            return choice, days
-        case Change(_, type_id, type_id2, minutes):
-            changed = tuple(replace(day, minutes=minutes.get(day.date, day.minutes)) for day in days)
-            if any(not 0 <= day.minutes <= MINUTES_A_DAY for day in changed):
-                return None
-            if type_id is not None:
-                choice = replace(choice, type_id=type_id, type_id2=type_id2)
-            return choice, tuple(day for day in changed if day.minutes)
-        case Skip() | _:
-            return None
+    found: dict[Place, Decimal] = {}
+    for day in booked.days:
+        if amount := units.amount(day, type_):
+            found[booked.type_id, booked.type_id2, day.date] = amount
+    return found
 
 
 __all__ = ["ClaimRules", "claims_of"]

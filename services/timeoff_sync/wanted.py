@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
-from timeoff.days import MINUTES_A_DAY, BadDays, days_of, span_of
+from timeoff.days import BadDays, days_of, span_of
 from timeoff.events import RequestContent
 from timeoff.hris import units
 from timeoff.ledger.rows import Case
-from timeoff.rules import Asked, Change, Skip
+from timeoff.rules import Asked, Failed, Ruled, Skip, ruled
 from timeoff.vocabulary import Day, EntrySpec, EntryStatus, RequestStatus
 from timeoff_sync.decisions import Hold, Nothing, Rules, TypeChoice, Wait
 from timeoff_sync.seen import sides_of
@@ -35,14 +33,13 @@ def wanted(case: Case, rules: Rules, content: RequestContent) -> EntrySpec | Not
         days = days_of(content, view.zone, choice.minutes)
     except BadDays as bad:
         return Hold(bad.reason, sides_of(case) | {"problem": str(bad)})
-    ruled = _ruled(case, rules, content, choice, days)
-    if not isinstance(ruled, _Ruled):
-        return ruled
-    choice, days = ruled.choice, ruled.days
-    type_ = rules.types.get(choice.type_id)
+    booked = _ruled(case, rules, content, choice, days)
+    if not isinstance(booked, Ruled):
+        return booked
+    type_ = rules.types.get(booked.type_id)
     if type_ is None:
-        return Hold("unknown_type", sides_of(case) | {"type_id": choice.type_id})
-    if not any(units.amount(day, type_) for day in days):
+        return Hold("unknown_type", sides_of(case) | {"type_id": booked.type_id})
+    if not any(units.amount(day, type_) for day in booked.days):
         return Hold("no_minutes_left", sides_of(case)) if live else Nothing("nothing_to_book")
     if case.linked_employee_id is None and not live:
         return Hold("no_employee", {"agent_id": view.agent_id})
@@ -51,29 +48,20 @@ def wanted(case: Case, rules: Rules, content: RequestContent) -> EntrySpec | Not
         return Wait("link_moved", MOVE_SECONDS)
     return EntrySpec(
         employee_id=case.linked_employee_id or case.employee_id,
-        type_id=choice.type_id,
-        type_id2=choice.type_id2,
+        type_id=booked.type_id,
+        type_id2=booked.type_id2,
         status=_entry_status(content.status),
-        days=days,
+        days=booked.days,
         zone=view.zone or "UTC",
         note=content.notes if rules.copy_notes else None,
-        ruled=ruled.reason,
+        ruled=booked.reason,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Ruled:
-    choice: TypeChoice
-    days: tuple[Day, ...]
-    reason: str | None = None
 
 
 def _ruled(
     case: Case, rules: Rules, content: RequestContent, choice: TypeChoice, days: tuple[Day, ...]
-) -> _Ruled | Nothing | Hold:
+) -> Ruled | Nothing | Hold:
     """What the organisation's rule makes of it. A rule that fails costs the request it fails on."""
-    if rules.rule is None:
-        return _Ruled(choice, days)
     asked = Asked(
         request_id=case.view.request_id,
         agent_id=case.view.agent_id,
@@ -86,27 +74,16 @@ def _ruled(
         type_id2=choice.type_id2,
         days=days,
     )
-    try:
-        ruling = rules.rule(asked)
-    except Exception as error:  # noqa: BLE001 - somebody else's code
-        return Hold("rule_failed", sides_of(case) | {"error": type(error).__name__})
-    match ruling:
-        case None:
-            return _Ruled(choice, days)
+    match ruled(rules.rule, asked):
+        case Failed(error):
+            return Hold("rule_failed", sides_of(case) | {"error": error})
         case Skip(reason):
             detail = {"rule": reason[:200]}
             if case.live_entries:
                 return Hold("rule_skips_booked", sides_of(case) | detail)
             return Nothing("skipped_by_rule", ours=False, detail=detail)
-        case Change(reason, type_id, type_id2, minutes):
-            changed = tuple(replace(day, minutes=minutes.get(day.date, day.minutes)) for day in days)
-            if any(not 0 <= day.minutes <= MINUTES_A_DAY for day in changed):
-                return Hold("rule_failed", sides_of(case) | {"error": "minutes outside of 0 to 1440"})
-            if type_id is not None:
-                choice = replace(choice, type_id=type_id, type_id2=type_id2)
-            return _Ruled(choice, tuple(day for day in changed if day.minutes), reason[:200])
-        case _:
-            return Hold("rule_failed", sides_of(case) | {"error": "the rule returned something else"})
+        case Ruled() as found:
+            return found
 
 
 def _entry_status(status: str) -> EntryStatus:

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
+from timeoff.days import MINUTES_A_DAY
 from timeoff.errors import SettingsError
 from timeoff.vocabulary import Day
 
@@ -54,6 +55,47 @@ class Change:
 
 Ruling = Skip | Change | None
 Rule = Callable[[Asked], Ruling]
+
+
+@dataclass(frozen=True, slots=True)
+class Ruled:
+    """What is to be booked, after the rule; `reason` is the rule's if it changed anything."""
+
+    type_id: str
+    type_id2: str | None
+    days: tuple[Day, ...]
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The rule raised, or answered something that is no ruling; `error` holds no value of the request."""
+
+    error: str
+
+
+def ruled(rule: Rule | None, asked: Asked) -> Ruled | Skip | Failed:
+    """What the rule makes of a request; everybody who has to know it asks here. Raises nothing."""
+    if rule is None:
+        return Ruled(asked.type_id, asked.type_id2, asked.days)
+    try:
+        ruling = rule(asked)
+    except Exception as error:  # noqa: BLE001 - somebody else's code
+        return Failed(type(error).__name__)
+    match ruling:
+        case None:
+            return Ruled(asked.type_id, asked.type_id2, asked.days)
+        case Skip():
+            return ruling
+        case Change(reason, type_id, type_id2, minutes):
+            changed = tuple(replace(day, minutes=minutes.get(day.date, day.minutes)) for day in asked.days)
+            if any(not 0 <= day.minutes <= MINUTES_A_DAY for day in changed):
+                return Failed("minutes outside of 0 to 1440")
+            if type_id is None:
+                type_id, type_id2 = asked.type_id, asked.type_id2
+            return Ruled(type_id, type_id2, tuple(day for day in changed if day.minutes), reason[:200])
+        case _:
+            return Failed("the rule returned something else")
 
 
 def load_rule(path: str | None) -> Rule | None:

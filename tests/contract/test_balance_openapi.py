@@ -5,10 +5,8 @@ names, in the shape that it gives; none is a server error; what the document for
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Iterator
-from concurrent.futures import Future
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from tests.support import postgres
 from tests.support.balance import CLIENT, SECRET, WRITER, served
+from tests.support.beside import running_beside
 from tests.support.system import in_days, running_system
 
 from timeoff_balance import openapi
@@ -59,41 +58,18 @@ def running(
     postgres_server: postgres.DatabaseServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
     """The service in a loop of its own: schemathesis waits for answers in the test's thread."""
-    name = "balance_openapi"
-    postgres.run(postgres_server.create_database(name))
-    started: Future[tuple[str, str]] = Future()
-    loop = asyncio.new_event_loop()
-    stop = asyncio.Event()
     folder: Path = tmp_path_factory.mktemp("balance")
 
-    async def serve() -> None:
+    @asynccontextmanager
+    async def serve(url: str) -> AsyncIterator[tuple[str, str]]:
         async with (
-            running_system(postgres_server.url(name), folder, listen=False, syncs=0) as system,
+            running_system(url, folder, listen=False, syncs=0) as system,
             served(system.settings, requests_per_minute=1_000_000, failures_per_minute=1_000_000) as desk,
         ):
-            started.set_result((desk.url, str(system.agents[0].employee_id)))
-            await stop.wait()
+            yield desk.url, str(system.agents[0].employee_id)
 
-    def work() -> None:
-        try:
-            loop.run_until_complete(serve())
-        except BaseException as error:
-            if started.done():
-                raise
-            started.set_exception(error)
-        finally:
-            loop.run_until_complete(loop.shutdown_default_executor())
-            loop.close()
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        url, employee_id = started.result(30)
+    with running_beside(postgres_server, "balance_openapi", serve) as (url, employee_id):
         yield Running(url, employee_id, schemathesis.openapi.from_url(url + openapi.PATH))
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join()
-        postgres.run(postgres_server.drop_database(name))
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)

@@ -3,10 +3,8 @@ has a status that the document names and the shape that it gives, and none is a 
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Iterator
-from concurrent.futures import Future
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +20,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 from tests.support import postgres
+from tests.support.beside import running_beside
 from tests.support.flows import TOKEN, blueprint
 
 from timeoff_balance import openapi
@@ -46,37 +45,14 @@ class Running:
 @pytest.fixture(scope="module")
 def running(postgres_server: postgres.DatabaseServer) -> Iterator[Running]:
     """The service in a loop of its own: schemathesis waits for answers in the test's thread."""
-    name = "flows_openapi"
-    postgres.run(postgres_server.create_database(name))
-    started: Future[str] = Future()
-    loop = asyncio.new_event_loop()
-    stop = asyncio.Event()
 
-    async def serve() -> None:
-        async with blueprint(postgres_server.url(name), balance={"requests_per_minute": 1_000_000}) as place:
-            started.set_result(place.url)
-            await stop.wait()
+    @asynccontextmanager
+    async def serve(url: str) -> AsyncIterator[str]:
+        async with blueprint(url, balance={"requests_per_minute": 1_000_000}) as place:
+            yield place.url
 
-    def work() -> None:
-        try:
-            loop.run_until_complete(serve())
-        except BaseException as error:
-            if started.done():
-                raise
-            started.set_exception(error)
-        finally:
-            loop.run_until_complete(loop.shutdown_default_executor())
-            loop.close()
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        url = started.result(30)
+    with running_beside(postgres_server, "flows_openapi", serve) as url:
         yield Running(url, schemathesis.openapi.from_url(url + openapi.PATH))
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join()
-        postgres.run(postgres_server.drop_database(name))
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)

@@ -5,10 +5,8 @@ that it gives; none is a server error; what the document forbids is refused.
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Iterator
-from concurrent.futures import Future
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +23,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 from tests.support import postgres
+from tests.support.beside import running_beside
 from tests.support.leave import served
 
 from timeoff_leave import app, openapi
@@ -57,45 +56,22 @@ class Running:
 @pytest.fixture(scope="module", params=[False, True], ids=["bare", "enveloped"])
 def running(postgres_server: postgres.DatabaseServer, request: pytest.FixtureRequest) -> Iterator[Running]:
     """The service in a loop of its own: schemathesis waits for answers in the test's thread."""
-    name = f"leave_openapi_{request.param}".lower()
-    postgres.run(postgres_server.create_database(name))
-    started: Future[tuple[str, str]] = Future()
-    loop = asyncio.new_event_loop()
-    stop = asyncio.Event()
+    envelope = bool(request.param)
 
-    async def serve() -> None:
-        url = postgres_server.url(name)
+    @asynccontextmanager
+    async def serve(url: str) -> AsyncIterator[tuple[str, str]]:
         async with served(url) as leave:
             region = await leave.region("West")
             items = [await leave.item(region=region, leaveType=leave_type) for leave_type in (8, 10, 9)]
             policies = [await leave.policy(region=region, items=items[:number]) for number in (2, 1, 0)]
             people = [await leave.employee(region=region) for _ in range(4)]
             await leave.assign(policies[0], *people[:2])
-        async with served(url, requests_per_minute=1_000_000, envelope=request.param) as leave:
+        async with served(url, requests_per_minute=1_000_000, envelope=envelope) as leave:
             assert leave.token is not None
-            started.set_result((leave.url, leave.token))
-            await stop.wait()
+            yield leave.url, leave.token
 
-    def work() -> None:
-        try:
-            loop.run_until_complete(serve())
-        except BaseException as error:
-            if started.done():
-                raise
-            started.set_exception(error)
-        finally:
-            loop.run_until_complete(loop.shutdown_default_executor())
-            loop.close()
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        url, token = started.result(30)
-        yield Running(request.param, url, token, schemathesis.openapi.from_url(url + openapi.PATH))
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join()
-        postgres.run(postgres_server.drop_database(name))
+    with running_beside(postgres_server, f"leave_openapi_{envelope}".lower(), serve) as (url, token):
+        yield Running(envelope, url, token, schemathesis.openapi.from_url(url + openapi.PATH))
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
