@@ -15,7 +15,7 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11
 	--no-annotate --no-config --custom-compile-command "make lock" --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check crash compose-test bench docs lock clean
+.PHONY: help venv demo test check crash compose-test bench docs genesys-files lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -48,7 +48,7 @@ crash: $(READY) ## only the tests that kill processes
 compose-test: ## build and run the containers, see changes booked, take all down (needs Docker; ARGS=--keep)
 	@$(PYTHON) -m tests.compose $(ARGS)
 
-bench: $(READY) ## measure; prints the table of docs/performance.md
+bench: $(READY) ## measure; prints the tables of docs/performance.md (ARGS="--only balance")
 	@$(CLEAN_ENV) $(BIN)/python -m tests.bench $(ARGS)
 
 docs: $(READY) ## write the generated reference pages
@@ -56,6 +56,9 @@ docs: $(READY) ## write the generated reference pages
 		$(BIN)/python -m timeoff_cli.$${page}_page > docs/reference/$$page.md.new \
 			&& mv docs/reference/$$page.md.new docs/reference/$$page.md || exit 1; \
 	done
+
+genesys-files: $(READY) ## write deploy/genesys from the contract (ARGS="--check")
+	@$(BIN)/python -m deploy.genesys.generate $(ARGS)
 
 lock: $(READY) ## pin dependencies again (LOCK="--upgrade")
 	$(COMPILE) $(LOCK) --output-file requirements.lock

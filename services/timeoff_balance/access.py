@@ -25,7 +25,7 @@ from timeoff.errors import GenesysUnavailable
 from timeoff.ledger.balance import BalanceStore
 from timeoff.settings.model import BalanceSettings
 from timeoff_balance import metrics
-from timeoff_balance.database import CONNECTION_TROUBLE, Pool, sql
+from timeoff_balance.database import Pool, asking_ledger, sql
 from timeoff_balance.errors import LedgerAway, Refusal
 from timeoff_balance.users import GenesysUsers
 
@@ -87,6 +87,12 @@ class Rate:
             self._buckets.popitem(last=False)
         return 0.0 if enough else (1.0 - tokens) * 60 / most
 
+    def give_back(self, key: str) -> None:
+        """What was spent in advance and is not to be counted."""
+        if bucket := self._buckets.get(key):
+            tokens, filled_at = bucket
+            self._buckets[key] = (min(float(self._per_minute), tokens + 1.0), filled_at)
+
 
 class Access:
     def __init__(
@@ -124,12 +130,16 @@ class Access:
         token = token.strip()
         if scheme.lower() != "bearer" or not token:
             raise _not_known("missing")
-        caller = self._of_settings(digest(token)) if len(token) <= _LONGEST_TOKEN else None
+        caller: Caller | str | None = None
+        if len(token) <= _LONGEST_TOKEN:
+            shown = digest(token)
+            caller = self._of_settings(shown) or self._remembered(shown)
         if caller is None:
             caller = await self._looked_up(request, token)
-        if wait := self._calls.wait(caller.name):
+        name = caller.name if isinstance(caller, Caller) else f"user:{caller}"
+        if wait := self._calls.wait(name):
             raise too_often(wait)
-        return caller
+        return caller if isinstance(caller, Caller) else await self._of_user(caller)
 
     def _of_settings(self, shown: bytes) -> Caller | None:
         found = None
@@ -138,29 +148,37 @@ class Access:
                 found = caller
         return found
 
-    async def _looked_up(self, request: web.Request, token: str) -> Caller:
-        address = self.address_of(request)
-        if wait := self._failures.wait(address, 0.0):
-            raise too_often(wait)
-        caller = None
-        if len(token) <= _LONGEST_TOKEN:
-            if token.startswith(PREFIX):
-                caller = await self._of_client(digest(token))
-            elif self._users is not None:
-                caller = await self._of_person(token)
-        if caller is None:
-            self._failures.wait(address)
-            raise _not_known("unknown")
-        return caller
-
-    async def _of_client(self, shown: bytes) -> Caller | None:
+    def _remembered(self, shown: bytes) -> Caller | str | None:
+        """A client, or a Genesys user's id: whom a token was good for a moment ago. What others at the same
+        address show does not matter to him."""
         known = self._got.get(shown)
         if known is not None and time.monotonic() < known[0]:
             return known[1]
+        return self._users.known(shown)[1] if self._users is not None else None
+
+    async def _looked_up(self, request: web.Request, token: str) -> Caller | str:
+        """Counted as a failure until it is none, so that many at once are counted too."""
+        address = self.address_of(request)
+        if wait := self._failures.wait(address):
+            raise too_often(wait)
+        caller: Caller | str | None = None
+        if len(token) <= _LONGEST_TOKEN:
+            if token.startswith(PREFIX):
+                caller = await self._of_client(address, digest(token))
+            elif self._users is not None:
+                caller = await self._user_of(token)
+        if caller is None:
+            raise _not_known("unknown")
+        self._failures.give_back(address)
+        return caller
+
+    async def _of_client(self, address: str, shown: bytes) -> Caller | None:
         try:
-            row = await self._pool.fetchrow(sql().client_of_token, shown)
-        except CONNECTION_TROUBLE:
-            raise LedgerAway from None
+            async with asking_ledger():
+                row = await self._pool.fetchrow(sql().client_of_token, shown)
+        except LedgerAway:
+            self._failures.give_back(address)
+            raise
         if row is None or row["client_id"] not in self._clients:
             return None
         caller = self._clients[row["client_id"]][1]
@@ -169,12 +187,12 @@ class Access:
             self._got.popitem(last=False)
         return caller
 
-    async def _of_person(self, token: str) -> Caller | None:
+    async def _user_of(self, token: str) -> str | None:
         assert self._users is not None
         if not (token.isascii() and token.isprintable()) or " " in token:
             return None
         try:
-            agent_id = await self._users.user_of(digest(token), token)
+            return await self._users.user_of(digest(token), token)
         except GenesysUnavailable:
             raise Refusal(
                 503,
@@ -182,26 +200,27 @@ class Access:
                 "Genesys cannot be asked whose token this is",
                 headers={hdrs.RETRY_AFTER: "5"},
             ) from None
-        if agent_id is None:
-            return None
-        return Caller(f"user:{agent_id}", False, await self._person(agent_id))
 
-    async def _person(self, agent_id: str) -> Person:
-        known = self._people.get(agent_id)
-        if known is not None and time.monotonic() < known[0]:
-            return known[1]
-        try:
-            employees = await self._store.employees_of(agent_id, self._targets)
-        except CONNECTION_TROUBLE:
-            raise LedgerAway from None
-        if not employees:
+    async def _of_user(self, agent_id: str) -> Caller:
+        person = await self.person(agent_id)
+        if not person.employees:
             raise Refusal(
                 403, "no_employee", "Not an employee", "This Genesys user is not linked to an employee."
             )
+        return Caller(f"user:{agent_id}", False, person)
+
+    async def person(self, agent_id: str) -> Person:
+        """Which employees a Genesys user is, by the ledger's links. Raises `LedgerAway`."""
+        known = self._people.get(agent_id)
+        if known is not None and time.monotonic() < known[0]:
+            return known[1]
+        async with asking_ledger():
+            employees = await self._store.employees_of(agent_id, self._targets)
         person = Person(agent_id, tuple(employees))
-        self._people[agent_id] = (time.monotonic() + KNOWN_FOR, person)
-        if len(self._people) > _MOST:
-            self._people.popitem(last=False)
+        if employees:
+            self._people[agent_id] = (time.monotonic() + min(KNOWN_FOR, self._settings.fresh), person)
+            if len(self._people) > _MOST:
+                self._people.popitem(last=False)
         return person
 
     # -- client credentials --------------------------------------------------------------------------
@@ -221,17 +240,16 @@ class Access:
             raise too_often(wait)
         token = PREFIX + secrets.token_urlsafe(32)
         seconds = self._settings.token_lifetime
-        try:
+        async with asking_ledger():
             await self._pool.execute(sql().keep_token, digest(token), client_id, float(seconds))
-        except CONNECTION_TROUBLE:
-            raise LedgerAway from None
         return token, seconds
 
     def address_of(self, request: web.Request) -> str:
         """Where the caller is: what the last trusted proxy says, else the peer."""
         hops = self._settings.trusted_proxies
         if hops:
-            said = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
+            lines = request.headers.getall("X-Forwarded-For", ())  # each proxy may add one of its own
+            said = [part.strip() for part in ",".join(lines).split(",")]
             if len(said) >= hops and said[-hops]:
                 return said[-hops][:64]
         return request.remote or "unknown"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -23,8 +23,8 @@ from timeoff.errors import SettingsError
 from timeoff.eventlog import EventLog
 from timeoff.hris import registry
 from timeoff.hris.choices import TypeChoice
+from timeoff.hris.configured import write_path
 from timeoff.hris.port import TimeOffType
-from timeoff.hris.target import BudgetedHris
 from timeoff.ledger import Ledger
 from timeoff.ledger.balance import BalanceStore
 from timeoff.ledger.budget import SharedBudget
@@ -40,7 +40,10 @@ from timeoff_balance.claims import ClaimRules
 from timeoff_balance.clock import DatabaseClock
 from timeoff_balance.database import CONNECTION_TROUBLE, open_pool, sql
 from timeoff_balance.directory import Directory
+from timeoff_balance.flows.booking import Booking
+from timeoff_balance.flows.checking import Policy
 from timeoff_balance.flows.routes import FlowService
+from timeoff_balance.guard import GuardedHris, Stops
 from timeoff_balance.invalidation import Invalidation
 from timeoff_balance.lookups import Lookups
 from timeoff_balance.parts import Parts
@@ -116,16 +119,15 @@ async def serve(settings: Settings, ledger: Ledger, event_log: EventLog) -> Asyn
             now=clock.now,
         )
         targets = await _open_targets(settings, ledger, opened)
-        stopping = _Stopping(ledger, settings.sync.probe_every)
-        opened.push_async_callback(stopping.close)
         lookups = {
-            name: Lookups(target, shelves, clock.now, oldest=balance.oldest, refused=stopping.refused)
+            name: Lookups(target, shelves, clock, oldest=balance.oldest, in_turn=balance.max_in_flight // 4)
             for name, target in targets.items()
         }
         for each in lookups.values():
             opened.push_async_callback(each.close)
         cutover = settings.sync.cutover_date or deployment.started_on
-        directory = Directory(settings, targets, ledger.links, _claim_rules(settings, cutover))
+        directory = Directory(settings, targets, ledger.links, _claim_rules(settings, cutover, targets))
+        opened.push_async_callback(directory.close)
         balances = Balances(
             balance,
             directory,
@@ -161,6 +163,16 @@ async def serve(settings: Settings, ledger: Ledger, event_log: EventLog) -> Asyn
             pool=pool,
             sql=sql(),
             kept=balance.executions_kept,
+            booking=Booking(
+                ledger.handovers,
+                ledger.deployment,
+                balances,
+                directory,
+                targets,
+                _policies(settings),
+                default_path=write_path(settings, None),
+                notes=settings.notes == "copy",
+            ),
         )
         loops["executions"] = flows.executions.clean
         opened.push_async_callback(flows.executions.close, SHUTDOWN_TIMEOUT)
@@ -195,7 +207,7 @@ async def _listen(app: web.Application, settings: Settings, opened: AsyncExitSta
         await web.TCPSite(runner, balance.host, balance.port).start()
     except OSError as error:
         where = f"{balance.host}:{balance.port}"
-        raise SettingsError([f"balance: cannot listen on {where}: {error.strerror or error}"]) from error
+        raise SettingsError([f"balance.port: cannot listen on {where}: {error.strerror or error}"]) from error
     host, port = runner.addresses[0][:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -212,11 +224,11 @@ def _without_error(record: logging.LogRecord) -> bool:
     return True
 
 
-async def _open_targets(
-    settings: Settings, ledger: Ledger, opened: AsyncExitStack
-) -> dict[str, BudgetedHris]:
+async def _open_targets(settings: Settings, ledger: Ledger, opened: AsyncExitStack) -> dict[str, GuardedHris]:
     """The same HRIS as the sync's, and the same budgets: lookups and writes share what a vendor allows."""
     targets = {}
+    stops = Stops(ledger.deployment, settings.sync.probe_every)
+    opened.push_async_callback(stops.close)
     await ledger.deployment.add_targets(list(settings.hris))
     for name, configured in settings.hris.items():
         adapter = registry.adapter(configured.adapter)
@@ -224,52 +236,45 @@ async def _open_targets(
         opened.push_async_callback(hris.close)
         budget = f"hris.{name}"
         await ledger.deployment.add_budget(budget)
-        targets[name] = BudgetedHris(
+        targets[name] = GuardedHris(
             name=name,
             hris=hris,
             budget=SharedBudget(ledger.deployment, budget, configured.requests_per_minute),
             in_flight=asyncio.Semaphore(settings.balance.max_in_flight),
             metrics=metrics.HRIS,
+            stops=stops,
         )
     return targets
 
 
 def _claim_rules(
-    settings: Settings, cutover: date
+    settings: Settings, cutover: date, targets: Mapping[str, GuardedHris]
 ) -> Callable[[str, Mapping[str, TimeOffType], Mapping[tuple[str, str], TypeChoice]], ClaimRules]:
     rule = load_rule(settings.sync.rule)
 
     def rules(
         target: str, types: Mapping[str, TimeOffType], choices: Mapping[tuple[str, str], TypeChoice]
     ) -> ClaimRules:
-        return ClaimRules(types, choices, frozenset(settings.sync.exported_statuses), cutover, rule)
+        return ClaimRules(
+            types,
+            choices,
+            frozenset(settings.sync.exported_statuses),
+            cutover,
+            rule,
+            targets[target].hris.capabilities.balance_counts_requested,
+        )
 
     return rules
 
 
-class _Stopping:
-    """Credentials that the HRIS refused stop the target for everybody; the sync's probe lets it go on."""
+def _policies(settings: Settings) -> Callable[[str, str], Policy]:
+    def policy(target: str, type_id: str) -> Policy:
+        for rule in settings.types:
+            if rule.type_id == type_id and rule.target in (None, target):
+                return Policy(rule.on_unknown_balance == "accept", rule.overdraft)
+        return Policy()
 
-    def __init__(self, ledger: Ledger, probe_every: float) -> None:
-        self._ledger = ledger
-        self._probe_every = probe_every
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def refused(self, target: str, reason: str) -> None:
-        task = asyncio.create_task(self._stop(target, reason))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _stop(self, target: str, reason: str) -> None:
-        try:
-            if await self._ledger.deployment.stop_target(target, reason, self._probe_every):
-                log.error("target.stopped", target=target, reason=reason)
-        except CONNECTION_TROUBLE as error:
-            log.warning("target.not_stopped", target=target, error=type(error).__name__)
-
-    async def close(self) -> None:
-        tasks: list[Awaitable[None]] = list(self._tasks)
-        await asyncio.gather(*tasks, return_exceptions=True)
+    return policy
 
 
 async def _clean(parts: Parts, stop: asyncio.Event) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from timeoff.errors import HrisError
@@ -21,53 +21,76 @@ from timeoff_balance.errors import UnknownTarget
 
 Value = TypeVar("Value")
 Choices = Mapping[tuple[str, str], TypeChoice]
+#: By id and second id.
+KnownTypes = Mapping[tuple[str, str | None], TimeOffType]
 
 log = get_logger()
 
 #: A list that cannot be read is tried so often, seconds.
 TRIED_EVERY: Final = 5.0
+#: So long after a reading began an old list does no longer wait for its end, seconds.
+PATIENCE: Final = 1.0
 
 
 @dataclass(slots=True)
 class _Kept(Generic[Value]):
-    """A list that is read anew when it is old; while that fails the old one stays."""
+    """A list that is read anew when it is old; while that fails, or takes long, the old one stays.
 
+    One reading at a time, whoever asks. It goes on when nobody waits any more: it is kept for the next.
+    """
+
+    name: str
     fresh: float
     read: Callable[[], Awaitable[Value]]
     value: Value | None = None
     at: float = 0.0
     tried_at: float = float("-inf")
     trouble: HrisError | None = None
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    reading: asyncio.Task[None] | None = None
 
     @property
     def is_fresh(self) -> bool:
         return self.value is not None and time.monotonic() - self.at < self.fresh
 
-    async def get(self, name: str, *, current: bool = False) -> Value:
+    async def get(self, *, current: bool = False) -> Value:
         """Raises the `HrisError` of the reading if there is no old one, or with `current` if that is old."""
-        if self.value is not None and time.monotonic() - self.at < self.fresh:
+        if self.is_fresh:
+            assert self.value is not None
             return self.value
-        async with self.lock:
-            if self.value is not None and time.monotonic() - self.at < self.fresh:
-                return self.value
-            if time.monotonic() - self.tried_at < TRIED_EVERY and (self.value is not None or self.trouble):
-                if self.trouble is not None and (current or self.value is None):
-                    raise self.trouble
-                assert self.value is not None
-                return self.value
+        reading = self.reading
+        if reading is None and (self.trouble is None or time.monotonic() - self.tried_at >= TRIED_EVERY):
             self.tried_at = time.monotonic()
-            try:
-                self.value, self.trouble = await self.read(), None
-            except HrisError as error:
-                log.warning("directory.not_read", list=name, error=error.error_class)
-                self.trouble = error
-                if current or self.value is None:
-                    raise
-            else:
-                self.at = time.monotonic()
+            reading = self.reading = asyncio.create_task(self._read())
+            reading.add_done_callback(self._read_to_its_end)
+        if reading is not None:
+            patience = self.tried_at + PATIENCE - time.monotonic()
+            waits = None if current or self.value is None else max(0.0, patience)
+            await asyncio.wait({reading}, timeout=waits)
+            if reading.done():
+                reading.result()  # raises what is no trouble of the HRIS
+        if self.trouble is not None and (current or self.value is None):
+            raise self.trouble
         assert self.value is not None
         return self.value
+
+    async def _read(self) -> None:
+        try:
+            self.value = await self.read()
+        except HrisError as error:
+            log.warning("directory.not_read", list=self.name, error=error.error_class)
+            self.trouble = error
+        else:
+            self.at, self.trouble = time.monotonic(), None
+
+    def _read_to_its_end(self, reading: asyncio.Task[None]) -> None:
+        self.reading = None
+        if not reading.cancelled():
+            reading.exception()  # heard by who waited
+
+    async def close(self) -> None:
+        if self.reading is not None:
+            self.reading.cancel()
+            await asyncio.gather(self.reading, return_exceptions=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +109,12 @@ class Directory:
         claim_rules: Callable[[str, Mapping[str, TimeOffType], Choices], ClaimRules],
     ) -> None:
         self._claim_rules = claim_rules
-        self._known: dict[
-            str, tuple[tuple[TimeOffType, ...], Mapping[tuple[str, str | None], TimeOffType]]
-        ] = {}
+        self._known: dict[str, tuple[tuple[TimeOffType, ...], KnownTypes]] = {}
         self._lists = {
             name: _TargetLists(
-                _Kept(settings.balance.lists_fresh, self._employee_reader(target)),
-                _Kept(settings.balance.lists_fresh, self._type_reader(settings, target)),
-                _Kept(settings.balance.fresh, self._choice_reader(settings, name, links)),
+                _Kept(f"{name}.employees", settings.balance.lists_fresh, self._employee_reader(target)),
+                _Kept(f"{name}.types", settings.balance.lists_fresh, self._type_reader(settings, target)),
+                _Kept(f"{name}.plans", settings.balance.fresh, self._choice_reader(settings, name, links)),
             )
             for name, target in targets.items()
         }
@@ -116,7 +137,7 @@ class Directory:
     async def employees(self, target: str, *, current: bool = False) -> Sequence[Employee]:
         """Everybody in the HRIS, by id. Raises `HrisError` if the list was never read, or with `current` if
         it is old and cannot be read now."""
-        return await self._lists[target].employees.get(f"{target}.employees", current=current)
+        return await self._lists[target].employees.get(current=current)
 
     async def types(self, target: str) -> Mapping[str, TimeOffType]:
         """Types by id, as the settings want them. Raises `HrisError` if the list was never read."""
@@ -124,21 +145,27 @@ class Directory:
 
     async def listed_types(self, target: str, *, current: bool = False) -> Sequence[TimeOffType]:
         """As the HRIS lists them: an id may come with several second ids. Raises as `employees`."""
-        return await self._lists[target].types.get(f"{target}.types", current=current)
+        return await self._lists[target].types.get(current=current)
 
-    def known_types(self, target: str) -> Mapping[tuple[str, str | None], TimeOffType] | None:
-        """By id and second id; None where the list has to be read first."""
+    def known_types(self, target: str, *, old: bool = False) -> KnownTypes | None:
+        """By id and second id; None where the list has to be read first. `old`: the last one will do."""
         kept = self._lists[target].types
-        if kept.value is None or not kept.is_fresh:
+        if kept.value is None or not (old or kept.is_fresh):
             return None
-        if self._known.get(target, ((), {}))[0] is not kept.value:
-            self._known[target] = (kept.value, {(each.id, each.id2): each for each in kept.value})
-        return self._known[target][1]
+        by_ids = self._known.get(target)
+        if by_ids is None or by_ids[0] is not kept.value:
+            by_ids = self._known[target] = kept.value, {(each.id, each.id2): each for each in kept.value}
+        return by_ids[1]
 
-    async def claim_rules(self, target: str) -> ClaimRules:
-        lists = self._lists[target]
-        types = await self.types(target)
-        return self._claim_rules(target, types, await lists.rules.get(f"{target}.plans"))
+    async def claim_rules(self, target: str, known: KnownTypes | None = None) -> ClaimRules:
+        """With types that are known, the ledger alone is asked. Without, raises as `types`."""
+        types = await self.types(target) if known is None else {each.id: each for each in known.values()}
+        return self._claim_rules(target, types, await self._lists[target].rules.get())
+
+    async def close(self) -> None:
+        for lists in self._lists.values():
+            for each in (lists.employees, lists.types, lists.rules):
+                await each.close()
 
     @staticmethod
     def _employee_reader(target: BudgetedHris) -> Callable[[], Awaitable[tuple[Employee, ...]]]:
@@ -166,4 +193,4 @@ class Directory:
         return read
 
 
-__all__ = ["Directory"]
+__all__ = ["Directory", "KnownTypes"]

@@ -80,7 +80,7 @@ class LedgerAway(Refusal):
 
 
 class HrisAway(Refusal):
-    """A list that only the HRIS has, and that was never read."""
+    """A list that only the HRIS has, and that was never read. `code` is a reason of `figures.Unknown`."""
 
     def __init__(self, code: str, seconds: float | None = None) -> None:
         super().__init__(

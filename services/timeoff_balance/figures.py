@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from timeoff.hris import units
 from timeoff.hris.port import Balance, BalanceAsOf, BalanceKind, TimeOffType, Unit
@@ -31,8 +31,7 @@ class Unknown(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class TypeAsked:
+class TypeAsked(NamedTuple):
     """A time-off type as a caller names it; `id2` None: whatever second id the HRIS has for it."""
 
     id: str
@@ -65,6 +64,8 @@ class Figure:
     added_back: int = 0
     #: when the read of the HRIS began, by the database's clock
     as_of: datetime | None = None
+    #: first and last of the days whose leave the number counts; None: no bound
+    counts: tuple[date | None, date | None] = (None, None)
     #: why the number is only the last known one; None: it is as new as it should be
     stale: Unknown | None = None
     unknown: Unknown | None = None
@@ -86,6 +87,7 @@ def figure(
     effect: Effect,
     as_of: datetime,
     *,
+    counts: tuple[date | None, date | None] = (None, None),
     stale: Unknown | None,
 ) -> Figure:
     """The figure of a type whose row the HRIS answered. One rounding, of the result, and it is told."""
@@ -120,6 +122,7 @@ def figure(
         maybe_counted=units.whole_minutes(total(effect.perhaps)),
         added_back=units.whole_minutes(added),
         as_of=as_of,
+        counts=counts,
         stale=stale,
         unknown=why,
     )

@@ -18,6 +18,7 @@ import asyncpg
 from timeoff.errors import LogError, Unreachable
 from timeoff.eventlog.port import EventLog, LogRecord
 from timeoff.ledger.database import CONNECTION_TROUBLE
+from timeoff.ledger.handovers import BALANCE_CHANNEL
 from timeoff.telemetry.logs import get_logger
 from timeoff_balance import metrics
 from timeoff_balance.shelves import Shelves
@@ -25,9 +26,11 @@ from timeoff_balance.shelves import Shelves
 log = get_logger()
 
 #: Notices on this channel are `{"target": …, "employee_id": …}`.
-CHANNEL: Final = "timeoff_balance"
+CHANNEL: Final = BALANCE_CHANNEL
 #: A lost connection is opened again after so long, and one that is there looked at so often, seconds.
 AGAIN: Final = 1.0
+#: A connection that does not answer for so long is lost, seconds.
+SILENT: Final = 5.0
 
 
 class Invalidation:
@@ -63,13 +66,17 @@ class Invalidation:
         while not stop.is_set():
             connection = None
             try:
-                connection = await self._pool.acquire()
-                await connection.add_listener(CHANNEL, self._noticed)
+                async with asyncio.timeout(SILENT):
+                    connection = await self._pool.acquire()
+                    await connection.add_listener(CHANNEL, self._noticed)
                 self._begin("notices")
                 while not await _within(stop, AGAIN):
-                    await connection.fetchval("SELECT 1")
-            except CONNECTION_TROUBLE as error:
+                    await connection.fetchval("SELECT 1", timeout=SILENT)
+            except CONNECTION_TROUBLE as error:  # a time-out is one
                 log.warning("balance.not_following", what="notices", error=type(error).__name__)
+                if connection is not None:
+                    with contextlib.suppress(*CONNECTION_TROUBLE):
+                        connection.terminate()  # so that nothing waits for it below
             finally:
                 self._end("notices")
                 if connection is not None:

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from typing import Final
+from datetime import date, timedelta
+from typing import NamedTuple
 
 from timeoff.errors import AuthFailed, Forbidden, HrisError, NotFound, RetryLater, Unsupported
 from timeoff.hris.port import Balance, BalanceAsOf
 from timeoff.hris.target import BudgetedHris
 from timeoff_balance import metrics
+from timeoff_balance.clock import DatabaseClock
 from timeoff_balance.figures import Unknown
 from timeoff_balance.reserved import Read
 from timeoff_balance.shelves import Reading, Shelf, Shelves
-
-#: An HRIS that refused the credentials is left alone for so long, seconds: vendors lock out who tries on.
-REFUSED_PAUSE: Final = 60.0
 
 
 @dataclass(slots=True)
@@ -32,8 +30,7 @@ class _Flight:
     sent: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """What there is for a date: a reading, or `why` there is none, or only the last known one."""
 
     reading: Reading | None
@@ -45,34 +42,38 @@ class Lookups:
         self,
         target: BudgetedHris,
         shelves: Shelves,
-        now: Callable[[], datetime],
+        clock: DatabaseClock,
         *,
         oldest: float,
-        refused: Callable[[str, str], None],
+        in_turn: int,
     ) -> None:
-        """`oldest`: a last known number is shown for so long, seconds. `refused` hears of refused
-        credentials: the target's name, the error's class."""
+        """`oldest`: a last known number is shown for so long, seconds. `in_turn`: so many dates of one
+        question wait for the budget at a time, so that a question of many does not stand before all others.
+        """
         self._target = target
         self._shelves = shelves
-        self._now = now
+        self._clock = clock
         self._oldest = timedelta(seconds=oldest)
-        self._refused = refused
+        self._in_turn = max(1, in_turn)
         self._flights: dict[tuple[str, date], _Flight] = {}
-        self._paused_until = 0.0
+        self._cached = metrics.LOOKUPS.labels(target.name, "cached")
+        self._read = metrics.LOOKUPS.labels(target.name, "read")
         self.lag = timedelta(seconds=target.hris.capabilities.read_lag)
 
     async def read(self, shelf: Shelf, dates: Sequence[date], within: float) -> Mapping[date, Seen]:
         """What there is for each date, after `within` seconds at the latest."""
         found: dict[date, Seen] = {}
         flights: dict[date, _Flight] = {}
+        turns: asyncio.Semaphore | None = None
         for on in dates:
             if reading := self._shelves.fresh_reading(shelf, on):
                 found[on] = Seen(reading)
             elif on not in flights:
-                flights[on] = self._flight(shelf, on)
-        metrics.LOOKUPS.labels(self._target.name, "cached").inc(len(found))
+                turns = turns or asyncio.Semaphore(self._in_turn)
+                flights[on] = self._flight(shelf, on, turns)
+        self._cached.inc(len(found))
         if flights:
-            metrics.LOOKUPS.labels(self._target.name, "read").inc(len(flights))
+            self._read.inc(len(flights))
             found.update(await self._await(shelf, flights, within))
         return found
 
@@ -96,15 +97,15 @@ class Lookups:
             return Seen(answer)
         metrics.TROUBLES.labels(self._target.name, answer.value).inc()
         last = shelf.readings.get(on)
-        if last is not None and self._now() - last.read.began <= self._oldest:
+        if last is not None and self._clock.now() - last.read.began <= self._oldest:
             return Seen(last, answer)
         return Seen(None, answer)
 
-    def _flight(self, shelf: Shelf, on: date) -> _Flight:
+    def _flight(self, shelf: Shelf, on: date, turns: asyncio.Semaphore) -> _Flight:
         key = (shelf.employee_id, on)
         flight = self._flights.get(key)
         if flight is None or flight.task.done() or flight.task.cancelling():
-            task = asyncio.create_task(self._fly(shelf, on))
+            task = asyncio.create_task(self._fly(shelf, on, turns))
             flight = self._flights[key] = _Flight(task)
             task.add_done_callback(lambda done, key=key: self._landed(key, done))  # type: ignore[misc]
         return flight
@@ -114,20 +115,30 @@ class Lookups:
         if flight is not None and flight.task is task:
             del self._flights[key]
 
-    async def _fly(self, shelf: Shelf, on: date) -> Reading | Unknown:
-        """One call. Raises nothing: what went wrong is an answer."""
-        hris = self._target.hris
-        if hris.capabilities.balance_as_of is BalanceAsOf.NONE:
+    async def _fly(self, shelf: Shelf, on: date, turns: asyncio.Semaphore) -> Reading | Unknown:
+        """One call, in its turn: that lasts until the call is sent. Raises nothing."""
+        if self._target.hris.capabilities.balance_as_of is BalanceAsOf.NONE:
             return Unknown.NOT_SUPPORTED
-        if time.monotonic() < self._paused_until:
-            return Unknown.REFUSED
-        began = self._now()
         flight = self._flights[shelf.employee_id, on]
+        await turns.acquire()
+        try:
+            return await self._ask(shelf, on, flight, turns)
+        finally:
+            if not flight.sent:
+                turns.release()
+
+    async def _ask(
+        self, shelf: Shelf, on: date, flight: _Flight, turns: asyncio.Semaphore
+    ) -> Reading | Unknown:
+        """What went wrong is an answer."""
+        hris = self._target.hris
+        began = self._clock.now()
 
         async def call() -> Sequence[Balance]:
             nonlocal began
             flight.sent = True
-            began = self._now()
+            turns.release()
+            began = self._clock.now()
             return await hris.balances(shelf.employee_id, on)
 
         balances: tuple[Balance, ...] | None
@@ -138,12 +149,10 @@ class Lookups:
                 return Unknown.FAILED
             balances = None
         except HrisError as error:
-            if isinstance(error, AuthFailed):
-                self._paused_until = time.monotonic() + REFUSED_PAUSE
-                self._refused(self._target.name, error.error_class)
             return trouble_of(error)
-        reading = Reading(Read(began, self._now(), self.lag), time.monotonic(), balances)
+        reading = Reading(Read(began, self._clock.latest(), self.lag), time.monotonic(), balances)
         self._shelves.keep_reading(shelf, on, reading)
+        metrics.READINGS.set(self._shelves.readings)
         return reading
 
     async def close(self) -> None:

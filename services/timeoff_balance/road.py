@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Awaitable, Callable
+from secrets import token_hex
 from typing import Any, Final
-from uuid import uuid4
 
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -60,13 +60,14 @@ class Road:
         self._origins = frozenset(origins)
         self._counted: dict[tuple[str, int], Any] = {}
         self._timed: dict[str, Any] = {}
+        self._log = log.bind()  # once, not for each call
 
     @property
     def middleware(self) -> Any:
         @web.middleware
         async def travel(request: web.Request, handler: _Handler) -> web.StreamResponse:
             began = time.perf_counter()
-            call_id = uuid4().hex
+            call_id = token_hex(16)
             response = await self._answered(request, handler, call_id)
             response.headers["X-Request-Id"] = call_id
             response.headers[hdrs.SERVER] = "timeoff-balance"
@@ -126,7 +127,7 @@ class Road:
         counted.inc()
         timed.observe(seconds)
         caller = request.get(CALLER)
-        (log.debug if status < 400 else log.info)(
+        (self._log.debug if status < 400 else self._log.info)(
             "call.answered",
             call=call_id,
             route=route,

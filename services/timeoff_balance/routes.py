@@ -6,18 +6,18 @@ import json
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from datetime import date
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl
 
 from aiohttp import hdrs, web
 from pydantic import ValidationError
 
-from timeoff.database import CONNECTION_TROUBLE
 from timeoff.errors import HrisError
 from timeoff_balance.access import CALLER, Caller, basic
 from timeoff_balance.balances import Answer
-from timeoff_balance.errors import HrisAway, LedgerAway, Mistake, Refusal, UnknownEmployee, bad_request
+from timeoff_balance.database import asking_ledger
+from timeoff_balance.errors import HrisAway, Mistake, Refusal, UnknownEmployee, bad_request
 from timeoff_balance.figures import TypeAsked
 from timeoff_balance.lookups import trouble_of
 from timeoff_balance.parts import Parts
@@ -28,15 +28,15 @@ TOKEN_PATH: Final = "/oauth/token"  # noqa: S105  (an address)
 PAGE: Final = 1_000
 MAX_PAGE: Final = 2_000
 
-#: Answers that are kept whole, by the words of the question: how many, and how long either may be.
-_MOST_ANSWERS: Final = 1_000
-_LONGEST_QUESTION: Final = 4_096
+#: Answers that are kept whole, by what was asked: how many, and how long one may be.
+MOST_ANSWERS: Final = 1_000
 _LONGEST_ANSWER: Final = 65_536
+#: Target, employee, dates, types.
+_Question = tuple[str, str, tuple[date, ...], tuple[TypeAsked, ...]]
 _JSON_HEADERS: Final[dict[str, str]] = {hdrs.CONTENT_TYPE: "application/json", hdrs.CACHE_CONTROL: "no-store"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(NamedTuple):
     """An answer, good until then and while the shelf has this generation."""
 
     shelf: Shelf
@@ -56,7 +56,7 @@ def answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = No
 class Routes:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._answers: OrderedDict[tuple[str | None, bytes], _Kept] = OrderedDict()
+        self._answers: OrderedDict[_Question, _Kept] = OrderedDict()
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -69,49 +69,40 @@ class Routes:
     # -- balances ------------------------------------------------------------------------------------
 
     async def query(self, request: web.Request) -> web.Response:
-        """Whoever asks the same again is answered with the same bytes, while nothing has changed."""
-        caller = request[CALLER]
+        """Whoever asks the same again is answered with the same text, while nothing has changed.
+
+        Whom the caller may see is decided each time, before an answer that is kept is looked for.
+        """
         raw = await json_body(request)
-        question = (caller.name if caller.employee is not None else None, raw)
-        kept = self._answers.get(question)
-        if kept is not None and self._still_good(kept):
-            return web.Response(body=kept.body, headers=_JSON_HEADERS)
         try:
             asked = BalanceQuery.model_validate_json(raw)
         except ValidationError as error:
             raise bad_request(*mistakes_of(error)) from None
-        target, employee_id = await self._employee(caller, asked)
+        target, employee_id = await self._employee(request[CALLER], asked)
+        types = tuple([TypeAsked(each.id, each.id2) for each in asked.types])
+        question = (target, employee_id, asked.dates, types)
+        if not asked.replaces and (kept := self._kept(question)):
+            return web.Response(body=kept, headers=_JSON_HEADERS)
         found = await self._parts.balances.answer(
-            employee_id,
-            asked.dates,
-            [TypeAsked(each.id, each.id2) for each in asked.types] or None,
-            target=target,
-            replaces=asked.replaces,
+            employee_id, asked.dates, types or None, target=target, replaces=asked.replaces
         )
-        head = json.dumps(
-            {"employeeId": employee_id, "target": found.target, "complete": found.complete},
-            separators=(",", ":"),
-            ensure_ascii=False,
-        )
-        rows = text_of(found.rows, self._parts.clock.now())
-        body = f'{head[:-1]},"balances":{rows}}}'.encode()
+        body = text_of(employee_id, found, self._parts.clock.now).encode()
         self._keep(question, found, body)
         return web.Response(body=body, headers=_JSON_HEADERS)
 
-    def _still_good(self, kept: _Kept) -> bool:
-        return (
-            kept.shelf.generation == kept.generation
-            and self._parts.shelves.keeps
-            and time.monotonic() < kept.until
-        )
+    def _kept(self, question: _Question) -> bytes | None:
+        kept, shelves = self._answers.get(question), self._parts.shelves
+        if kept is None or not shelves.keeps or time.monotonic() >= kept.until:
+            return None
+        # Of a shelf that was thrown away nobody tells any more that something has changed.
+        same = kept.shelf is shelves.shelf(question[0], question[1])
+        return kept.body if same and kept.shelf.generation == kept.generation else None
 
-    def _keep(self, question: tuple[str | None, bytes], found: Answer, body: bytes) -> None:
-        if not found.until or len(question[1]) > _LONGEST_QUESTION:
-            return
-        if len(body) <= _LONGEST_ANSWER:
+    def _keep(self, question: _Question, found: Answer, body: bytes) -> None:
+        if found.until and len(body) <= _LONGEST_ANSWER:
             self._answers[question] = _Kept(found.shelf, found.generation, found.until, body)
             self._answers.move_to_end(question)
-            if len(self._answers) > _MOST_ANSWERS:
+            if len(self._answers) > MOST_ANSWERS:
                 self._answers.popitem(last=False)
 
     async def _employee(self, caller: Caller, asked: BalanceQuery) -> tuple[str, str]:
@@ -129,10 +120,7 @@ class Routes:
                 raise not_yours()
             pairs = list(caller.employee.employees)
         elif asked.agent_id:
-            try:
-                pairs = await self._parts.store.employees_of(asked.agent_id, directory.targets)
-            except CONNECTION_TROUBLE:
-                raise LedgerAway from None
+            pairs = list((await self._parts.access.person(asked.agent_id)).employees)
         else:
             raise bad_request(Mistake("/", "employeeId or agentId is needed"))
         if named is not None:
@@ -158,10 +146,8 @@ class Routes:
         page = [each for each in employees if each.id > after and caller.may_see(target, each.id)]
         more = len(page) > limit
         page = page[:limit]
-        try:
+        async with asking_ledger():
             linked = await self._parts.store.agents_of(target, [each.id for each in page])
-        except CONNECTION_TROUBLE:
-            raise LedgerAway from None
         return answer(
             {
                 "target": target,

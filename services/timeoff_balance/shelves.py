@@ -12,14 +12,19 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import TypeVar
+from itertools import count
+from typing import Final, TypeVar
 
 from timeoff.hris.port import Balance
-from timeoff_balance.figures import Figure, TypeAsked
+from timeoff_balance.figures import Figure, TypeAsked, Unknown
 from timeoff_balance.reserved import Claim, Read, settling_instants
 
 ShelfKey = tuple[str, str]
 Value = TypeVar("Value")
+
+#: Rows that are kept for an employee: those of the largest answer.
+MOST_ROWS: Final = 2_000
+_generations = count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +67,28 @@ class Row:
 
 @dataclass(slots=True)
 class Shelf:
-    """One employee of one target. `generation` grows with each invalidation; `rows` are of the last one."""
+    """One employee of one target. Each invalidation gives a `generation` that no shelf ever had; `rows` are
+    of the last one."""
 
     target: str
     employee_id: str
-    generation: int = 0
+    generation: int = field(default_factory=_generations.__next__)
     readings: dict[date, Reading] = field(default_factory=dict)
     claims: Claims | None = None
     agents: frozenset[str] = frozenset()
     rows: dict[tuple[date, TypeAsked], Row] = field(default_factory=dict)
 
     def drop_claims(self) -> None:
-        self.generation += 1
+        self.generation = next(_generations)
         self.claims = None
         self.rows.clear()
+
+    def keep_rows(self, on: date, rows: Collection[Row]) -> None:
+        """Of types that there are: anybody can make up others without end."""
+        kept = {(on, row.figure.type): row for row in rows if row.figure.unknown is not Unknown.UNKNOWN_TYPE}
+        if len(self.rows) + len(kept) > MOST_ROWS:
+            self.rows.clear()
+        self.rows.update(kept)
 
 
 class Shelves:
@@ -144,7 +157,8 @@ class Shelves:
         reading = shelf.readings.get(on)
         if reading is None or self._monotonic() - reading.at > self._fresh:
             return None
-        if shelf.claims is not None and shelf.claims.outdates(reading.read.began, self._now()):
+        claims = shelf.claims
+        if claims is not None and claims.settles and claims.outdates(reading.read.began, self._now()):
             return None
         return reading
 
@@ -193,6 +207,7 @@ class Shelves:
         while (self._readings > self._most or len(self._shelves) > self._most) and len(self._shelves) > 1:
             key, shelf = self._shelves.popitem(last=False)
             self._readings -= len(shelf.readings)
+            shelf.drop_claims()  # nobody tells it any more what changes
             for agent in shelf.agents:
                 keys = self._of_agent.get(agent, set())
                 keys.discard(key)

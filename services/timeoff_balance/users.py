@@ -20,6 +20,8 @@ KNOWN_FOR: Final = 60.0
 _MOST: Final = 20_000
 #: Questions to Genesys at a time; who comes beyond waits.
 _AT_ONCE: Final = 16
+#: Bytes of an answer that are read; a user is some thousands.
+_LONGEST: Final = 1_000_000
 
 
 class GenesysUsers:
@@ -41,11 +43,18 @@ class GenesysUsers:
         if self._session is not None:
             await self._session.close()
 
+    def known(self, digest: bytes) -> tuple[bool, str | None]:
+        """Is it known whose token this is, and whose? Asks nobody."""
+        known = self._known.get(digest)
+        if known is None or time.monotonic() - known[0] >= KNOWN_FOR:
+            return False, None
+        return True, known[1]
+
     async def user_of(self, digest: bytes, token: str) -> str | None:
         """Id of the user who logged in, None for a token that is nobody's. Raises `GenesysUnavailable`."""
-        known = self._known.get(digest)
-        if known is not None and time.monotonic() - known[0] < KNOWN_FOR:
-            return known[1]
+        known, user = self.known(digest)
+        if known:
+            return user
         task = self._asking.get(digest)
         if task is None:
             task = self._asking[digest] = asyncio.create_task(self._ask(digest, token))
@@ -63,7 +72,7 @@ class GenesysUsers:
                     allow_redirects=False,
                 ) as response,
             ):
-                status, body = response.status, await response.content.read(1_000_000)
+                status, body = response.status, await _read(response)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise GenesysUnavailable(f"GET /users/me: {type(error).__name__}") from None
         genesys_metrics.CALLS.labels(str(status)).inc()
@@ -82,6 +91,16 @@ class GenesysUsers:
         while len(self._known) > _MOST:
             self._known.popitem(last=False)
         return user
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """All of the answer, in however many pieces it comes. Raises `ValueError` where it is too long."""
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > _LONGEST:
+            raise ValueError("too long")
+    return bytes(body)
 
 
 __all__ = ["GenesysUsers"]

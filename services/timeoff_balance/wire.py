@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
+from json.encoder import encode_basestring as quoted
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from timeoff.days import EARLIEST, LATEST
-from timeoff_balance.balances import MAX_DATES, MAX_ROWS
+from timeoff_balance.balances import MAX_DATES, MAX_ROWS, Answer
 from timeoff_balance.errors import Mistake
 from timeoff_balance.figures import Figure, Unknown
 from timeoff_balance.shelves import Row
@@ -225,9 +226,19 @@ def row_of(figure: Figure, now: datetime) -> Mapping[str, Any]:
     }
 
 
-def text_of(rows: Sequence[Row], now: datetime) -> str:
-    """A JSON list. Each row is written once, but for those whose age grows."""
-    for row in rows:
-        if row.text is None or row.figure.stale is not None:
-            row.text = json.dumps(row_of(row.figure, now), separators=(",", ":"), ensure_ascii=False)
-    return f"[{','.join(row.text or '' for row in rows)}]"
+def text_of(employee_id: str, answer: Answer, now: Callable[[], datetime]) -> str:
+    """A `BalanceAnswer` as JSON. Each row is written once, but for those whose age grows."""
+    rows = [
+        row.text if row.text is not None and row.figure.stale is None else _written(row, now())
+        for row in answer.rows
+    ]
+    return (
+        f'{{"employeeId":{quoted(employee_id)},"target":{quoted(answer.target)},'
+        f'"complete":{"true" if answer.complete else "false"},'
+        f'"balances":[{",".join(rows)}]}}'
+    )
+
+
+def _written(row: Row, now: datetime) -> str:
+    row.text = json.dumps(row_of(row.figure, now), separators=(",", ":"), ensure_ascii=False)
+    return row.text

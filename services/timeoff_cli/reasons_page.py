@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-from timeoff_sync.outcomes import ADVICE
+from timeoff.reasons import ADVICE
 
 _HEAD: Final = """\
 # Why a request is held or failed

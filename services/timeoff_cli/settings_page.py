@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 from importlib.metadata import entry_points
 from inspect import cleandoc, getdoc
 from typing import Any, Final, Literal, get_args, get_origin
@@ -150,6 +151,8 @@ def _word(plain: Any) -> str:
         return ", ".join(f"`{value}`" for value in get_args(plain))
     if origin is tuple:
         return f"list of {_word(get_args(plain)[0])}"
+    if isinstance(plain, type) and issubclass(plain, Enum):
+        return ", ".join(f"`{member.value}`" for member in plain)
     name = str((origin or plain).__name__)
     return _WORDS.get(name, name)
 

@@ -15,7 +15,7 @@ from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
-from timeoff_sync.outcomes import ADVICE
+from timeoff.reasons import ADVICE
 
 #: The three sides a hold can show, in the order in which a person compares them.
 _SIDES = {"wanted": "wanted", "booked": "booked by us", "hris": "in the HRIS"}

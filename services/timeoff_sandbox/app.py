@@ -45,6 +45,7 @@ class Options(Settable):
     genesys: dict[str, Any] = Field(default_factory=dict)
     bamboohr: dict[str, Any] = Field(default_factory=dict)
     reference: dict[str, Any] = Field(default_factory=dict)
+    native: dict[str, Any] = Field(default_factory=dict)
     clock: ClockOptions | None = None
 
 
@@ -56,7 +57,6 @@ class Sandbox:
         self.genesys = GenesysSandbox(self.clock)
         self.bamboohr = BambooHrSandbox(self.clock, company=company)
         self.reference = ReferenceSandbox(self.clock)
-        self.company = company
         self.world = World(self.genesys, self.bamboohr, self.reference)
         self.url = ""
         self._runner: web.AppRunner | None = None
@@ -113,7 +113,7 @@ class Sandbox:
         return {
             **self.world.truth(),
             "now": instant(self.clock.now()),
-            "company": self.company,
+            "company": self.bamboohr.name,
             "apiKey": self.bamboohr.api_key,
             "referenceKey": self.reference.api_key,
             "clientId": client_id,
@@ -125,12 +125,14 @@ class Sandbox:
             "genesys": self.genesys.options(),
             "bamboohr": self.bamboohr.options(),
             "reference": self.reference.options(),
+            "native": self.genesys.native_options(),
             "clock": {"offsetSeconds": self.clock.offset_seconds},
         }
 
     def set_options(self, options: Options) -> None:
         try:
             self.genesys.set_options(options.genesys)
+            self.genesys.set_native_options(options.native)
         except ValidationError as error:
             raise invalid_body(error) from None
         try:
@@ -171,6 +173,7 @@ class Sandbox:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+        await self.genesys.stop()
 
     async def _end_sockets(self, app: web.Application) -> None:
         # Before the server waits for its handlers, of which each socket is one.

@@ -42,6 +42,7 @@ from timeoff_sync.settle import Patience
 from timeoff_sync.sightings import Sightings
 from timeoff_sync.status_reports import StatusReports
 from timeoff_sync.target import Target
+from timeoff_sync.wake_ups import WakeUps
 from timeoff_sync.watch import Watch
 from timeoff_sync.workers import Workers
 from timeoff_sync.writing import Writing
@@ -119,6 +120,7 @@ async def run(
             "intake": intake.run,
             "links": links.run,
             "workers": _after(links, workers.run),
+            "handovers": WakeUps(ledger.pool, due).run,
             "relay": Relay(event_log, ledger.outbox, ledger.deployment).run,
             "watch": Watch(ledger.reports, writing, targets, due).run,
         }
@@ -202,6 +204,7 @@ async def _open_targets(
                 choices=choices(settings, name, ()),
                 copy_notes=settings.notes == "copy",
                 rule=load_rule(settings.sync.rule),
+                reservation_kept=settings.sync.reservation_kept,
             ),
             in_flight=asyncio.Semaphore(configured.max_in_flight),
             types_known=False,
@@ -258,6 +261,7 @@ def _tools(
         writing=writing,
         protections=protections,
         retry_attempts=sync.retry_attempts,
+        handovers=ledger.handovers,
         hand_marks=hand_marks,
     )
 

@@ -28,7 +28,7 @@ from timeoff_sync.decisions import (
     Update,
     Wait,
 )
-from timeoff_sync.seen import foreign, fresh, sides_of, state_of
+from timeoff_sync.seen import across, foreign, fresh, sides_of, state_of
 
 #: A change that waits for its confirming read is looked at again so soon, in seconds.
 CONFIRMED_SOON = 1.0
@@ -75,7 +75,7 @@ def booked(case: Case, rules: Rules, spec: EntrySpec, sighting: Sighting | None)
 
     touched = [pair.entry for pair in pairs if pair.entry is not None]
     missing = [pair.piece for pair in pairs if pair.entry is None and pair.piece is not None]
-    if any(_makes_way(pair, rules) for pair in pairs) and not case.view.change_confirmed:
+    if any(_makes_way(pair, rules) for pair in pairs) and not case.change_confirmed:
         return Wait("change_unconfirmed", CONFIRMED_SOON)  # before a look, which would be made again
     if sighting is None and (
         case.done_by_hand
@@ -216,7 +216,7 @@ def _missing(
     if sighting is None or not (case.look_first or case.done_by_hand):
         return Insert(missing[0], booking, part, more)
     marks = {
-        EntryKey(rules.deployment, case.org, case.view.request_id, booking, number).marker: number
+        EntryKey(rules.deployment, case.org, case.key, booking, number).marker: number
         for number in range(1, max(part, case.writes) + len(missing) + 1)
     }
     adopted: list[tuple[EntrySpec, HrisEntry]] = []
@@ -228,6 +228,9 @@ def _missing(
             adopted.append((piece, equal[0]))
         elif there:
             return Hold("overlap", sides_of(case, spec, there))
+        elif other := across(piece.days, sighting):
+            # Booked before who books it changed, and not the same leave as far as anybody can tell.
+            return Hold("overlap", sides_of(case, spec, other))
     if adopted:
         piece, found = adopted[0]
         by_hand = [each.vendor_id for _, each in adopted if each.marker not in marks]

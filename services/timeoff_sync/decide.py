@@ -6,15 +6,14 @@ HRIS and asks again with what it saw.
 
 from __future__ import annotations
 
-from timeoff.days import span_of
-from timeoff.events import RequestContent
 from timeoff.hris import units
 from timeoff.hris.port import CancelMode, Capabilities, HrisEntry
 from timeoff.ledger.rows import Case, Entry
-from timeoff.vocabulary import REMOVED_STATUSES, EntrySpec, RequestStatus
+from timeoff.vocabulary import REMOVED_STATUSES, EntrySpec, RequestStatus, WritePath
 from timeoff_sync.bookings import booked, pieces_of, unbooked
 from timeoff_sync.decisions import (
     Cancel,
+    ChangePath,
     Decision,
     Effective,
     Gone,
@@ -24,6 +23,15 @@ from timeoff_sync.decisions import (
     Rules,
     Sighting,
     Wait,
+)
+from timeoff_sync.handed import (
+    contradicted,
+    exported_of,
+    left_alone,
+    reserved,
+    span_wanted,
+    stays_with_events,
+    taken_over,
 )
 from timeoff_sync.seen import ended_state, foreign, fresh, sides_of, state_of
 from timeoff_sync.wanted import wanted
@@ -35,23 +43,46 @@ def decide(case: Case, rules: Rules, sighting: Sighting | None = None) -> Decisi
     live = case.live_entries
     if case.unsettled:
         return Hold("unsettled_doubt", sides_of(case))
-    if view.missing:
-        return Hold("gone_from_genesys", sides_of(case)) if live else Nothing("gone_from_genesys")
-    content = view.content
-    if content is None:
-        return Wait("unread")
-    removed = content.status in REMOVED_STATUSES
+    removed = case.status in REMOVED_STATUSES
     if (entry := case.settling) is not None:
         taking_effect = _taking_effect(case, entry, rules, sighting, removed=removed)
         if taking_effect is not None:
             return taking_effect
+    path = case.write_path if stays_with_events(case) else rules.path_of(case)
+    if path is not case.write_path:
+        return ChangePath(path)
+    if case.order is None:
+        if not case.bound:
+            return reserved(case, rules)
+        if path is WritePath.FLOWS and not live:
+            return Nothing("written_by_flows", ours=False)
+        if view.missing:
+            return Hold("gone_from_genesys", sides_of(case)) if live else Nothing("gone_from_genesys")
+    if case.status is None:
+        return Wait("unread")
+    if case.adopt and not case.entries:
+        return taken_over(case, case.adopt, rules, sighting)
+    decision = _shown(case, rules, sighting)
+    if case.order is not None and isinstance(decision, Nothing):
+        return contradicted(case, decision)
+    if path is WritePath.FLOWS and case.order is None:
+        return left_alone(case, decision, rules, sighting)
+    return decision
+
+
+def _shown(case: Case, rules: Rules, sighting: Sighting | None) -> Decision:
+    """From what is wanted and what is booked to a step, whoever says what is wanted."""
+    live = case.live_entries
+    removed = case.status in REMOVED_STATUSES
     if removed:
-        return _removed(case, rules, content, sighting)
-    if content.status not in rules.exported:
-        if not live and content.status not in set(RequestStatus):
-            return Hold("unknown_status", {"status": str(content.status)[:40]})
+        return _removed(case, rules, sighting)
+    if case.status not in exported_of(case, rules):
+        if not live and case.status not in set(RequestStatus):
+            return Hold("unknown_status", {"status": str(case.status)[:40]})
+        if not live and case.handover_id is not None:
+            return Wait("pending")  # its balance is kept for it
         return Nothing("kept_though_not_exported" if live else "not_exported")
-    spec = wanted(case, rules, content)
+    spec = wanted(case, rules)
     if not isinstance(spec, EntrySpec):
         return spec
     if case.frozen & {day.date for day in spec.days}:
@@ -98,17 +129,17 @@ def _refused_later(
         return Nothing("done_by_hand")
     if removed:
         more = len(case.live_entries) > 1
-        return Gone(entry, "cancelled_in_hris", more) if case.view.removal_confirmed else None
+        return Gone(entry, "cancelled_in_hris", more) if case.removal_confirmed else None
     return Hold(f"{ended_state(found)}_in_hris", sides_of(case, seen=sighting.entries))
 
 
-def _removed(case: Case, rules: Rules, content: RequestContent, sighting: Sighting | None) -> Decision:
+def _removed(case: Case, rules: Rules, sighting: Sighting | None) -> Decision:
     """DENIED or CANCELED: only a confirmed one removes, and only what is ours."""
-    if not case.view.removal_confirmed:
+    if not case.removal_confirmed:
         return Wait("removal_unconfirmed")
     live = case.live_entries
     if not live:
-        return _removed_unbooked(case, rules, content, sighting)
+        return _removed_unbooked(case, rules, sighting)
     if case.done_by_hand:
         return Nothing("done_by_hand")
     if sighting is None and not all(fresh(entry, rules) for entry in live):
@@ -122,21 +153,19 @@ def _removed(case: Case, rules: Rules, content: RequestContent, sighting: Sighti
         return Gone(entry, "cancelled_in_hris", more)
     if rules.capabilities.cancel_mode is CancelMode.NONE:
         return Hold("cancel_unsupported", sides_of(case))
-    return Cancel(entry, f"{content.status.lower()} in Genesys", more=more)
+    return Cancel(entry, f"{str(case.status).lower()} in Genesys", more=more)
 
 
-def _removed_unbooked(
-    case: Case, rules: Rules, content: RequestContent, sighting: Sighting | None
-) -> Decision:
+def _removed_unbooked(case: Case, rules: Rules, sighting: Sighting | None) -> Decision:
     """A removed request that we never booked: somebody else may have, before the first start."""
     if case.writes or not case.look_first or case.entries:
         return Nothing("removed")
-    span = span_of(content, case.view.zone)
+    span = span_wanted(case)
     if span is None or span[1] < rules.cutover:
         return Nothing("removed")
     if sighting is None:
         return Look(*span)
-    spec = wanted(case, rules, content)
+    spec = wanted(case, rules)
     if isinstance(spec, EntrySpec):
         type_ = rules.types[spec.type_id]
         for piece in pieces_of(spec, rules):

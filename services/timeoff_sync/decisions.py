@@ -9,9 +9,9 @@ from typing import Any
 
 from timeoff.hris.choices import TypeChoice, choice_of
 from timeoff.hris.port import Capabilities, HrisEntry, TimeOffType
-from timeoff.ledger.rows import Entry
+from timeoff.ledger.rows import Case, Entry
 from timeoff.rules import Rule
-from timeoff.vocabulary import EntrySpec
+from timeoff.vocabulary import EntrySpec, WritePath
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,14 @@ class Rules:
     choices: Mapping[tuple[str, str], TypeChoice]
     copy_notes: bool = False
     rule: Rule | None = None
+    #: seconds after which what was handed over should have been seen in Genesys
+    reservation_kept: float = 86_400.0
+
+    def path_of(self, case: Case) -> WritePath:
+        """Who is to book a request. What Genesys has not shown yet stays with whom it was handed to."""
+        content = case.view.content
+        choice = self.choice(case.view.management_unit_id, content.activity_code_id) if content else None
+        return choice.write_path if choice else case.write_path
 
     def choice(self, unit: str | None, code: str | None) -> TypeChoice | None:
         return choice_of(self.choices, unit, code)
@@ -37,11 +45,14 @@ class Sighting:
     """What the HRIS holds for the employee around the request's dates.
 
     `entries` are of any status when they came from `find`, live ones when from a listing; `known` are the
-    ids, old ones included, that the ledger holds for this employee.
+    ids, old ones included, that the ledger holds for this employee; `across` those among them that were
+    booked by whoever does not book this request. `named` is the record that a workflow named (see `Take`).
     """
 
     entries: tuple[HrisEntry, ...]
     known: frozenset[str] = frozenset()
+    across: frozenset[str] = frozenset()
+    named: HrisEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +78,22 @@ class Hold:
 
     reason: str
     detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePath:
+    """Somebody else tells the HRIS of this request from now on; what is there is compared first."""
+
+    path: WritePath
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """Read the record that a workflow names and the ledger does not know."""
+
+    vendor_id: str
+    first_day: date
+    last_day: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +161,12 @@ class Effective:
 
 
 Write = Insert | Update | Cancel
-Decision = Nothing | Wait | Hold | Look | Write | Adopt | Gone | Effective
+Decision = Nothing | Wait | Hold | ChangePath | Take | Look | Write | Adopt | Gone | Effective
 
 __all__ = [
     "Adopt",
     "Cancel",
+    "ChangePath",
     "Decision",
     "Effective",
     "Gone",
@@ -148,6 +176,7 @@ __all__ = [
     "Nothing",
     "Rules",
     "Sighting",
+    "Take",
     "TypeChoice",
     "Update",
     "Wait",

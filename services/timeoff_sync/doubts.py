@@ -296,7 +296,7 @@ class Doubts:
         )
 
     def _key(self, case: Case, booking: int, part: int = 1) -> EntryKey:
-        return EntryKey(self._target.rules.deployment, case.org, case.view.request_id, booking, part)
+        return EntryKey(self._target.rules.deployment, case.org, case.key, booking, part)
 
 
 def _range(intent: Intent, known: list[KnownRecord]) -> tuple[date, date]:

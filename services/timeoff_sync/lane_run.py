@@ -5,6 +5,7 @@ For each request: decide, read the HRIS if that needs it, write, settle what is 
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from dataclasses import replace
 from uuid import uuid4
@@ -23,6 +24,7 @@ from timeoff.errors import (
 )
 from timeoff.hris.port import HrisEntry, Written
 from timeoff.ledger.database import CONNECTION_TROUBLE
+from timeoff.ledger.lanes import Lane
 from timeoff.ledger.rows import Case, Intent
 from timeoff.ledger.steps import Announcement
 from timeoff.runtime import failpoints
@@ -33,6 +35,7 @@ from timeoff_sync.decide import decide
 from timeoff_sync.decisions import (
     Adopt,
     Cancel,
+    ChangePath,
     Decision,
     Effective,
     Gone,
@@ -40,10 +43,12 @@ from timeoff_sync.decisions import (
     Insert,
     Look,
     Nothing,
+    Take,
     Update,
     Wait,
     Write,
 )
+from timeoff_sync.handed import same_leave
 from timeoff_sync.lane_writer import SEND_WITHIN, LaneBlocked, LaneWriter, Tools
 from timeoff_sync.outcomes import change_for, change_of_found
 
@@ -56,16 +61,23 @@ MOST_REPEATS = 5
 class LaneRun(LaneWriter):
     """One claimed lane from its first request to its last."""
 
+    def __init__(self, lane: Lane, tools: Tools, stopping: asyncio.Event) -> None:
+        super().__init__(lane, tools, stopping)
+        self._cases: deque[Case] = deque()
+        #: their rows are not what was loaded any more
+        self._moved: set[int] = set()
+
     async def run(self) -> float:
         """Work off what was loaded. Returns for how many seconds the lane is to be left alone."""
         try:
             if self.lane.open_intent is not None:
                 await self._guarded_settle(self.lane.open_intent)
-            cases = deque(self.lane.cases)
-            settled = self.lane.open_intent.request_pk if self.lane.open_intent else None
-            while cases and not self.stopping.is_set():
-                case = cases.popleft()
-                if case.request_pk != settled:  # its row has moved since it was loaded
+            self._cases = deque(self.lane.cases)
+            if self.lane.open_intent:
+                self._moved.add(self.lane.open_intent.request_pk)
+            while self._cases and not self.stopping.is_set():
+                case = self._cases.popleft()
+                if case.request_pk not in self._moved:
                     await self._guarded_turn(case)
             await self._flush()
         except LaneBlocked as blocked:
@@ -104,8 +116,17 @@ class LaneRun(LaneWriter):
             if case.audit_due:
                 await self._guarded_audit(case)
                 return
+            if case.near:
+                unbound = await self._bind(case)
+                if unbound is None:
+                    return
+                case = unbound
             decision = decide(case, self.tools.target.rules)
-            if isinstance(decision, Look):
+            if isinstance(decision, Take):
+                await self._flush()
+                sighting = await self.tools.sightings.take(case, decision)
+                decision = decide(case, self.tools.target.rules, sighting)
+            elif isinstance(decision, Look):
                 await self._flush()
                 sighting = await self.tools.sightings.look(case, decision)
                 decision = decide(case, self.tools.target.rules, sighting)
@@ -127,6 +148,9 @@ class LaneRun(LaneWriter):
         match decision:
             case Nothing(reason, ours, detail):
                 self._pending.append(outcomes.settled(case, reason, ours=ours, detail=detail))
+            case ChangePath(path):
+                log.info("request.path_changed", path=path.value, **self._ids(case))
+                self._pending.append(outcomes.path_changed(case, path))
             case Wait(reason, seconds):
                 self._pending.append(outcomes.waiting(case, reason, seconds))
             case Hold(reason, detail):
@@ -150,12 +174,37 @@ class LaneRun(LaneWriter):
                 self._pending.append(outcomes.planned(case, "cancel", None))
             case Insert() | Update() | Cancel():
                 await self._write(case, decision)
-            case Look():
+            case Look() | Take():
                 raise AssertionError("decide asked to look twice")
 
     async def _marked_by_hand(self, case: Case) -> bool:
         marks = self.tools.hand_marks
-        return marks is not None and await marks.done_by_hand(case.view)
+        return marks is not None and case.bound and await marks.done_by_hand(case.view)
+
+    # -- handed over, and seen in Genesys ------------------------------------------------------------
+
+    async def _bind(self, case: Case) -> Case | None:
+        """Make one row of what was handed over and what was seen. None: this row is one with another now,
+        and is due; else the case as it is to be decided on.
+        """
+        await self._flush()
+        rules, lanes = self.tools.target.rules, self.tools.lanes
+        others = await lanes.near(case.request_pk)
+        for handed in others if case.bound else [case]:
+            seen = others if handed is case else await lanes.near(handed.request_pk)
+            found = same_leave(handed, seen, rules)
+            if len(found) == 1:
+                if await self.tools.handovers.bind(handed, found[0], epoch=self.lane.epoch):
+                    log.info("request.bound", handover_id=handed.handover_id, **self._ids(found[0]))
+                    self._moved |= {handed.request_pk, found[0].request_pk}
+                    if case.request_pk in self._moved:
+                        return None
+            elif found and handed is case:
+                return replace(case, rivals=tuple(each.view.request_id for each in found))
+            elif found:
+                self._cases.append(handed)  # a person has to see to it
+        # What could not be told to be the same must not be booked beside it unseen.
+        return replace(case, look_first=True) if case.bound else case
 
     # -- one write -----------------------------------------------------------------------------------
 

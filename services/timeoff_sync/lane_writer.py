@@ -18,6 +18,7 @@ from timeoff.errors import (
     RetryLater,
 )
 from timeoff.hris.port import Written
+from timeoff.ledger.handovers import Handovers
 from timeoff.ledger.lanes import Lane, Lanes
 from timeoff.ledger.rows import Case
 from timeoff.ledger.steps import Announcement, EntryChange, Evidence, Outcome, Step, Steps
@@ -62,6 +63,7 @@ class Tools:
     writing: Writing
     protections: Protections
     retry_attempts: int
+    handovers: Handovers
     hand_marks: HandMarks | None = None
 
 
@@ -224,7 +226,7 @@ class LaneWriter:
         return item.intent_id if self.tools.protections.intent else None
 
     def _key(self, case: Case, booking: int, part: int = 1) -> EntryKey:
-        return EntryKey(self.tools.target.rules.deployment, case.org, case.view.request_id, booking, part)
+        return EntryKey(self.tools.target.rules.deployment, case.org, case.key, booking, part)
 
     def _ids(self, case: Case) -> dict[str, object]:
         return {

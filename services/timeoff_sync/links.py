@@ -23,6 +23,7 @@ from timeoff.ledger.database import CONNECTION_TROUBLE
 from timeoff.ledger.links import AgentLink, LinkStore, TypeLink, WaitingForType
 from timeoff.settings.model import Settings
 from timeoff.telemetry.logs import get_logger
+from timeoff.vocabulary import WritePath
 from timeoff_sync.decisions import Rules
 from timeoff_sync.target import Target
 from timeoff_sync.writing import Writing, until
@@ -261,6 +262,9 @@ class Links:
             "exported": rules.exported,
             "cutover": rules.cutover,
             "codes": {code for _, code in rules.choices},
+            "codes_of_flows": {
+                code for (_, code), choice in rules.choices.items() if choice.write_path is WritePath.FLOWS
+            },
             "outcomes_topic": self._settings.log.outcomes_topic,
         }
 
@@ -349,7 +353,7 @@ def link_agent(
 def has_type(kind: WaitingForType, rules: Rules) -> bool:
     """Would `decide` come to another answer now? Else what is reopened would be put aside again and again."""
     choice = rules.choice(kind.management_unit_id, kind.activity_code_id)
-    if choice is None:
+    if choice is None or (kind.reason == "written_by_flows" and choice.write_path is WritePath.FLOWS):
         return False
     if kind.reason == "unknown_type":
         known = kind.type_id in rules.types

@@ -22,52 +22,7 @@ from timeoff.events import APPLIED, FAILED, HELD
 from timeoff.hris.port import HrisEntry
 from timeoff.ledger.rows import Case, Entry
 from timeoff.ledger.steps import EntryChange, Outcome, OutgoingEvent
-from timeoff.vocabulary import EntrySpec, IntegrationStatus
-
-#: What a person can do about a hold or a failure, by reason; shown by `timeoff-sync held` and `failed`.
-ADVICE: Mapping[str, str] = {
-    "overlap": "the HRIS holds other leave on these days: correct one side, then retry",
-    "removed_but_booked": "cancelled in Genesys, booked by hand in the HRIS: cancel it there if it is void",
-    "changed_in_hris": "somebody changed the entry in the HRIS: make both sides equal, then retry",
-    "cancelled_in_hris": "somebody cancelled the entry in the HRIS: cancel in Genesys too, or book by hand",
-    "denied_in_hris": "somebody denied the entry in the HRIS: deny in Genesys too, or book by hand",
-    "replaced_in_hris": "somebody replaced the entry in the HRIS: make both sides equal, then retry",
-    "lost_in_hris": "the entry cannot be seen in the HRIS: check permissions and the employee, then retry",
-    "gone_from_genesys": "Genesys no longer shows this request: cancel the entry by hand if it is void",
-    "mapping_vanished": "the activity code is no longer linked to an HRIS type: link it again",
-    "type_changed": "another type is wanted for a booked entry: cancel and book by hand, then retry",
-    "link_changed": "the agent is another employee now: move the entry by hand, then retry",
-    "no_employee": "no employee has this agent's external id or e-mail: set one of them, then retry",
-    "unknown_external_id": "the HRIS does not know this external id: correct it in Genesys, then retry",
-    "no_target": "no HRIS target takes this agent's management unit: name it in the settings, then retry",
-    "no_email": "the agent has neither external id nor e-mail: set one of them, then retry",
-    "ambiguous_email": "several employees have this e-mail: set the external id in Genesys, then retry",
-    "unknown_type": "the HRIS does not know this time-off type: correct the plan or the settings",
-    "unknown_status": "Genesys sent a status this release does not know: upgrade, then retry",
-    "unsettled_doubt": "it is not known whether the HRIS took the last write: look there, then retry",
-    "overlaps_unsettled_doubt": "waits for another request of this employee with an unknown outcome",
-    "minutes_mismatch": "minutes and days do not match: correct the request in Genesys",
-    "bad_dates": "a date cannot be right: correct the request in Genesys",
-    "no_days": "the request names no day: correct it in Genesys",
-    "no_zone": "the management unit's time zone is not known: check the unit in Genesys",
-    "no_minutes_left": "the request has 0 minutes now but an entry is booked: cancel it by hand if void",
-    "begun": "the HRIS refuses to change leave that has begun: change it there by hand",
-    "employee_unknown": "the HRIS does not know the employee: check the link, then retry",
-    "type_unknown": "the HRIS does not know the type: check the mapping, then retry",
-    "update_unsupported": "this HRIS cannot change an entry: make it say what is wanted by hand, then retry",
-    "cancel_unsupported": "this HRIS cannot cancel an entry: cancel it there by hand, then retry",
-    "status_unsupported": "this HRIS does not take entries in this status: book by hand",
-    "rejected": "the HRIS refused: see its words, correct the request, then retry",
-    "conflict": "the HRIS reports a conflict with other leave: correct one side, then retry",
-    "insufficient_balance": "the employee's balance does not suffice in the HRIS",
-    "forbidden": "the HRIS credentials may not do this for this employee or type: grant it, then retry",
-    "gave_up": "tried too often without success: see the last error, then retry",
-    "rule_failed": "the rule of sync.rule failed on this request: mend it, then retry",
-    "rule_skips_booked": "the rule skips a request that is booked: cancel it by hand, or change the rule",
-    "twin_not_cancelled": "a second record of this leave stands in the HRIS: cancel it by hand, then retry",
-    "internal_error": "a fault in this software or an adapter: report it with the log line, then retry",
-    "not_yet_effective": "the HRIS accepted the write, but it took no effect in time: look there, then retry",
-}
+from timeoff.vocabulary import EntrySpec, IntegrationStatus, WritePath
 
 #: A vendor's Retry-After counts up to so many seconds.
 LONGEST_RETRY_AFTER = 86_400.0
@@ -116,9 +71,12 @@ class Outcomes:
             writes=case.writes,
             look_first=not ours or (case.look_first and not case.entries),
             doubted=case.doubted,
-            # After a doubt, or the last of several steps, Genesys has not heard yet that all is done.
+            # After a doubt, or the last of several steps, Genesys has not heard yet that all is done; after a
+            # call that ended without an answer it has heard that nothing is.
             report=self._report(case, IntegrationStatus.AUTOMATICALLY_COMPLETE)
-            if (reason == "in_step" and case.writes) or (reason == "removed" and case.entries)
+            if (reason == "in_step" and case.writes)
+            or (reason == "removed" and case.entries)
+            or (ours and case.order is not None)
             else None,
         )
 
@@ -134,6 +92,10 @@ class Outcomes:
             due_in=seconds,
             look_first=case.look_first,
             doubted=case.doubted,
+            # What a workflow hands over as pending is done with that.
+            report=self._report(case, IntegrationStatus.AUTOMATICALLY_COMPLETE)
+            if reason == "pending" and case.order is not None
+            else None,
         )
 
     def planned(self, case: Case, plan: str, spec: EntrySpec | None) -> Outcome:
@@ -338,6 +300,21 @@ class Outcomes:
             intent_outcome=outcome,
         )
 
+    def path_changed(self, case: Case, path: WritePath) -> Outcome:
+        """Somebody else books it from now on: decide again, and compare with the HRIS first."""
+        return Outcome(
+            request_pk=case.request_pk,
+            revision=case.revision,
+            state="open",
+            reason="path_changed",
+            booking=case.booking,
+            writes=case.writes,
+            due_in=0.0,
+            look_first=True,
+            doubted=case.doubted,
+            write_path=path,
+        )
+
     def look_again(self, case: Case, *, intent_id: UUID | None) -> Outcome:
         """The HRIS refused because of what it holds already: compare with that, then decide again."""
         return Outcome(
@@ -355,7 +332,11 @@ class Outcomes:
         )
 
     def _report(self, case: Case, status: IntegrationStatus) -> str | None:
-        return status.value if self._names.report and self._writes(case) else None
+        """Where workflows book, Genesys has the status from them: only what was handed over is reported. What
+        is kept for a request that nobody has seen is no result of it.
+        """
+        told = case.order is not None or (case.write_path is WritePath.EVENTS and case.bound)
+        return status.value if told and self._names.report and self._writes(case) else None
 
     def _backoff(self, case: Case) -> float:
         """Seconds until the next try: doubles, with jitter."""
@@ -375,6 +356,7 @@ class Outcomes:
                 "target": case.target,
                 "employee_id": case.employee_id,
                 "version": case.view.version,
+                **({"handover_id": case.handover_id} if case.handover_id else {}),
                 **data,
             },
         )

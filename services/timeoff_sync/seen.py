@@ -23,6 +23,16 @@ def foreign(days: Sequence[Day], sighting: Sighting) -> tuple[HrisEntry, ...]:
     )
 
 
+def across(days: Sequence[Day], sighting: Sighting) -> tuple[HrisEntry, ...]:
+    """Live records on one of the dates that the ledger knows from requests that somebody else books."""
+    dates = {day.date for day in days}
+    return tuple(
+        found
+        for found in sighting.entries
+        if found.live and found.vendor_id in sighting.across and touches(found, dates)
+    )
+
+
 def touches(found: HrisEntry, dates: set[date]) -> bool:
     """Does the record take time on one of the dates (or cover one, where it has no amounts)?"""
     if found.amounts:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from calendar import monthrange
+from dataclasses import replace
 from datetime import date
 
 from timeoff.hris.port import HrisEntry
 from timeoff.ledger.lanes import Lanes
 from timeoff.ledger.rows import Case
 from timeoff.vocabulary import EntryKey
-from timeoff_sync.decisions import Look, Sighting
+from timeoff_sync.decisions import Look, Sighting, Take
 from timeoff_sync.target import Target
 
 #: From so many first sights on, a listing of everybody costs less than a search for each.
@@ -42,15 +43,29 @@ class Sightings:
             entries = await self._listed(case.employee_id, look)
         else:
             entries = await self._found(case, look)
-        known = {
-            vendor_id
-            for record in await self._lanes.known_records(self._target.name, case.employee_id)
-            for vendor_id in record.chain
-        }
-        return Sighting(entries, frozenset(known))
+        return await self._sighting(case, entries)
+
+    async def take(self, case: Case, take: Take) -> Sighting:
+        """The record that a workflow names, and what else is there between the dates. Raises `HrisError`."""
+        named = await self._target.ask(
+            "get",
+            lambda: self._target.hris.get(take.vendor_id, case.employee_id, take.first_day, take.last_day),
+        )
+        entries = await self._found(case, Look(take.first_day, take.last_day))
+        return replace(await self._sighting(case, entries), named=named)
+
+    async def _sighting(self, case: Case, entries: tuple[HrisEntry, ...]) -> Sighting:
+        records = await self._lanes.known_records(self._target.name, case.employee_id)
+        return Sighting(
+            entries,
+            frozenset(id for record in records for id in record.chain),
+            frozenset(
+                id for record in records if record.write_path is not case.write_path for id in record.chain
+            ),
+        )
 
     async def _found(self, case: Case, look: Look) -> tuple[HrisEntry, ...]:
-        key = EntryKey(self._target.rules.deployment, case.org, case.view.request_id, case.booking)
+        key = EntryKey(self._target.rules.deployment, case.org, case.key, case.booking)
         found = await self._target.ask(
             "find",
             lambda: self._target.hris.find(key, case.employee_id, look.first_day, look.last_day),

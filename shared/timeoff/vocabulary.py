@@ -56,6 +56,13 @@ class ObservationSource(StrEnum):
     CONFIRM = "confirm"
 
 
+class WritePath(StrEnum):
+    """Who tells the HRIS of a request: what the listener sees of it, or the workflows of Genesys."""
+
+    EVENTS = "events"
+    FLOWS = "flows"
+
+
 class WriteMode(StrEnum):
     """State of a deployment: `shadow` plans and writes nothing, `live` writes."""
 
@@ -153,4 +160,5 @@ __all__ = [
     "ObservationSource",
     "RequestStatus",
     "WriteMode",
+    "WritePath",
 ]

@@ -1,1 +1,4 @@
-"""Benchmarks on the real broker and a durable PostgreSQL: `make bench`, explained in docs/performance.md."""
+"""Benchmarks of the sync, on the real broker and a durable PostgreSQL, and of the balance service.
+
+`make bench`; explained in docs/performance.md.
+"""

@@ -173,6 +173,7 @@ async def running(
         writing=writing,
         protections=protections,
         retry_attempts=settings.retry_attempts,
+        handovers=ledger.handovers,
     )
     workers = Workers(
         ledger.lanes,

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from aiohttp import web
 from tests.support.balance import CLIENT, SECRET, TOKEN, Desk, Reply, served
 from tests.support.raw_http import say
 from tests.support.system import System, in_days, running_system
 
+from timeoff.settings.model import Settings
+from timeoff_balance import access, users
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Open = Callable[..., AbstractAsyncContextManager[tuple[System, Desk]]]
 QUERY = "/v1/balances/query"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -142,6 +148,77 @@ async def test_guessing_is_slowed_down(opened: Open) -> None:
         assert reply.status == 200
 
 
+async def test_guesses_that_come_at_once_are_counted(opened: Open) -> None:
+    async with opened(failures_per_minute=5) as (_, desk):
+        replies = await asyncio.gather(*(desk.call("GET", "/v1/agents", token=f"tob_{n}") for n in range(40)))
+        assert sum(reply.status == 401 for reply in replies) == 5
+        assert sum(reply.status == 429 for reply in replies) == 35
+
+
+async def test_a_token_that_is_known_is_not_hurt_by_wrong_ones_of_its_address(opened: Open) -> None:
+    """Promise: all data actions of a region, and all behind one proxy, share addresses."""
+    async with opened(failures_per_minute=5, genesys_users=True) as (system, desk):
+        reply = await token_call(desk, (CLIENT, SECRET), grant_type="client_credentials")
+        person = await log_in(system, system.agents[0].agent_id)
+        good = (reply.body["access_token"], person, TOKEN)
+        for token in good:
+            assert (await desk.call("GET", "/v1/time-off-types", token=token)).status == 200
+        wrong = [(await desk.call("GET", "/v1/agents", token=f"tob_{n}")).status for n in range(8)]
+        assert wrong == [401] * 5 + [429] * 3
+        for token in good:
+            assert (await desk.call("GET", "/v1/time-off-types", token=token)).status == 200
+
+
+async def test_right_tokens_cost_their_address_nothing(opened: Open) -> None:
+    async with opened(failures_per_minute=2, genesys_users=True) as (system, desk):
+        for agent in system.agents[:5]:
+            token = await log_in(system, agent.agent_id)
+            assert (await desk.call("GET", "/v1/time-off-types", token=token)).status == 200
+
+
+async def test_callers_behind_a_proxy_are_told_apart_by_what_it_adds(opened: Open) -> None:
+    """Promise: the address is the one that the trusted proxy saw, in whichever header line it says so; what
+    the caller wrote before it counts for nothing."""
+    async with opened(failures_per_minute=2, trusted_proxies=1) as (_, desk):
+
+        async def status(*forwarded: str) -> str:
+            lines = [f"X-Forwarded-For: {each}" for each in forwarded]
+            head = ["GET /v1/agents HTTP/1.1", "Host: x", "Connection: close", "Authorization: Bearer tob_x"]
+            return (await say(desk.url, "\r\n".join([*head, *lines, "", ""]).encode()))[9:12].decode()
+
+        one_line = [await status(f"10.0.0.{n}, 203.0.113.9") for n in range(3)]
+        assert one_line == ["401", "401", "429"]
+        assert await status("10.0.0.7", "203.0.113.9") == "429", "the same proxy, a line of its own"
+        assert await status("203.0.113.9, 203.0.113.10") == "401", "another caller"
+
+
+async def test_a_client_has_a_rate_for_its_tokens_too(opened: Open) -> None:
+    async with opened(requests_per_minute=3) as (_, desk):
+        statuses = [
+            (await token_call(desk, (CLIENT, SECRET), grant_type="client_credentials")).status
+            for _ in range(4)
+        ]
+        assert statuses == [200] * 3 + [429]
+
+
+async def test_a_token_is_known_for_a_while_only(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Promise: what was taken back in the database or at Genesys is not good for ever."""
+    async with opened(genesys_users=True) as (system, desk):
+        reply = await token_call(desk, (CLIENT, SECRET), grant_type="client_credentials")
+        client, person = reply.body["access_token"], await log_in(system, system.agents[0].agent_id)
+        for token in (client, person):
+            assert (await desk.call("GET", "/v1/time-off-types", token=token)).status == 200
+        await desk.service.parts.pool.execute("DELETE FROM access_tokens")
+        asked = len(await system.genesys_calls("/users/me"))
+        for token in (client, person):
+            assert (await desk.call("GET", "/v1/time-off-types", token=token)).status == 200
+        now = time.monotonic
+        monkeypatch.setattr(time, "monotonic", lambda: now() + max(access.KNOWN_FOR, users.KNOWN_FOR))
+        assert (await desk.call("GET", "/v1/time-off-types", token=client)).status == 401
+        assert (await desk.call("GET", "/v1/time-off-types", token=person)).status == 200
+        assert len(await system.genesys_calls("/users/me")) == asked + 1
+
+
 async def test_a_caller_has_a_rate(opened: Open) -> None:
     async with opened(requests_per_minute=4) as (_, desk):
         replies = [await desk.call("GET", "/v1/time-off-types") for _ in range(6)]
@@ -190,6 +267,100 @@ async def test_genesys_tokens_of_nobody(opened: Open) -> None:
         )
         desk.token = await log_in(system, stranger["agentId"])
         await desk.refused(403, "no_employee", "GET", "/v1/time-off-types")
+
+
+async def test_a_user_who_is_no_employee_has_a_rate_too(opened: Open) -> None:
+    async with opened({"world": {"agentsWithoutEmployee": 1}}, genesys_users=True, requests_per_minute=3) as (
+        system,
+        desk,
+    ):
+        stranger = await system.admin(
+            "POST", "/genesys/agents", {"managementUnitId": system.agents[0].unit_id}
+        )
+        desk.token = await log_in(system, stranger["agentId"])
+        statuses = [(await desk.call("GET", "/v1/time-off-types")).status for _ in range(5)]
+        assert statuses == [403] * 3 + [429] * 2
+
+
+@asynccontextmanager
+async def genesys_like(system: System, me: Handler) -> AsyncIterator[Settings]:
+    """Settings with a Genesys of the test's own, which answers whose a token is."""
+    app = web.Application()
+    app.add_routes([web.get("/api/v2/users/me", me), web.get("/elsewhere", me)])
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        genesys = system.settings.genesys.model_copy(update={"api_url": url})
+        yield system.settings.model_copy(update={"genesys": genesys})
+    finally:
+        await runner.cleanup()
+
+
+async def test_an_answer_of_genesys_in_pieces_is_one(opened: Open) -> None:
+    async with opened() as (system, _):
+        agent_id = system.agents[0].agent_id
+
+        async def me(request: web.Request) -> web.StreamResponse:
+            response = web.StreamResponse(headers={"Content-Type": "application/json"})
+            await response.prepare(request)
+            for piece in ('{"name": "x", ', f'"id": "{agent_id}"', "}"):
+                await response.write(piece.encode())
+                await asyncio.sleep(0.05)
+            await response.write_eof()
+            return response
+
+        async with genesys_like(system, me) as settings, served(settings, genesys_users=True) as desk:
+            desk.token = "of-genesys"
+            assert (await desk.ask(None, in_days(1)))["employeeId"] == system.agents[0].employee_id
+
+
+async def test_an_answer_of_genesys_without_end_is_none(opened: Open) -> None:
+    async def me(_: web.Request) -> web.Response:
+        return web.Response(body=b'{"id": "x", "name": "' + b"x" * 2_000_000 + b'"}')
+
+    async with (
+        opened() as (system, _),
+        genesys_like(system, me) as settings,
+        served(settings, genesys_users=True) as desk,
+    ):
+        await desk.refused(503, "genesys_unreachable", "GET", "/v1/agents", token="of-genesys")
+
+
+async def test_genesys_does_not_send_a_token_elsewhere(opened: Open) -> None:
+    """Promise: a token is shown to the address of the settings, wherever that points."""
+    seen = []
+
+    async def me(request: web.Request) -> web.Response:
+        seen.append(request.path)
+        return web.Response(status=302, headers={"Location": "/elsewhere"})
+
+    async with (
+        opened() as (system, _),
+        genesys_like(system, me) as settings,
+        served(settings, genesys_users=True) as desk,
+    ):
+        await desk.refused(503, "genesys_unreachable", "GET", "/v1/agents", token="of-genesys")
+        assert seen == ["/api/v2/users/me"]
+
+
+async def test_with_genesys_away_tokens_are_not_shown_without_end(opened: Open) -> None:
+    """Promise: made-up tokens are not passed on to Genesys faster because it does not answer."""
+    seen = []
+
+    async def me(request: web.Request) -> web.Response:
+        seen.append(request.path)
+        return web.Response(status=503)
+
+    async with (
+        opened() as (system, _),
+        genesys_like(system, me) as settings,
+        served(settings, genesys_users=True, failures_per_minute=5) as desk,
+    ):
+        statuses = [(await desk.call("GET", "/v1/agents", token=f"made-up-{n}")).status for n in range(9)]
+        assert statuses == [503] * 5 + [429] * 4
+        assert len(seen) == 5
 
 
 async def test_genesys_tokens_need_the_setting(opened: Open) -> None:

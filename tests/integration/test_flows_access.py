@@ -1,99 +1,35 @@
-"""Who may run which flow of which HRIS, and that flows which book exist only where something books."""
+"""Who may run which flow of which HRIS."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-import pytest
-from tests.support.balance import TOKEN, WRITER, Desk, served
-from tests.support.flows import blueprint
+from tests.support.balance import served
+from tests.support.flows import FLOWS, PRINTED_INSERT, PRINTED_UPDATE, READER, blueprint
 from tests.support.system import running_system
 
-from timeoff_balance import app, metrics
-from timeoff_balance.flows.results import Result, complete
-from timeoff_balance.flows.routes import FlowService
-from timeoff_balance.flows.values import Inputs
-
-WRITING = ("insert-timeoff", "update-timeoff")
-INPUTS = {
-    "Flow.agentId": 452,
-    "Flow.dates": ["2025-03-29"],
-    "Flow.minDate": "2025-03-29",
-    "Flow.maxDate": "2025-03-29",
-    "Flow.timeOffStatus": "APPROVED",
-    "Flow.timeOffTypeId": 83,
-    "Flow.payableMinutes": 480,
-    "Flow.inputTimeOffRequestId": 4828,
-}
+from timeoff_balance import metrics
 
 
-class Booked:
-    """Books nothing and tells what it was given."""
-
-    def __init__(self) -> None:
-        self.runs: list[tuple[str, str, Inputs]] = []
-
-    async def insert(self, target: str, inputs: Inputs) -> Result:
-        self.runs.append(("insert", target, inputs))
-        return complete({"timeOffRequestId": "4828"})
-
-    async def update(self, target: str, inputs: Inputs) -> Result:
-        self.runs.append(("update", target, inputs))
-        return complete({"timeOffRequestId": "4829"})
-
-
-@asynccontextmanager
-async def desk_with(
-    booked: Booked, database_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Desk]:
-    def with_booking(**given: Any) -> FlowService:
-        return FlowService(**given, booking=booked)
-
-    monkeypatch.setattr(app, "FlowService", with_booking)
-    async with (
-        running_system(database_url, folder, agents=1, listen=False, syncs=0) as system,
-        served(system.settings, follow=False) as desk,
-    ):
-        yield desk
-
-
-async def flow_ids(desk: Desk) -> dict[str, str]:
-    return {flow["name"]: flow["id"] for flow in (await desk.get("/api/v2/flows"))["entities"]}
-
-
-async def test_what_books_needs_a_token_that_may_write(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    booked = Booked()
-    async with desk_with(booked, database_url, tmp_path, monkeypatch) as desk:
-        ids = await flow_ids(desk)
-        for flow, title in zip(WRITING, ("HRIS-Insert-TimeOff", "HRIS-Update-TimeOff"), strict=True):
-            await desk.refused(403, "read_only", "POST", f"/v1/flows/{flow}", INPUTS, token=TOKEN)
-            body = {"flowId": ids[title], "inputData": INPUTS}
-            launched = await desk.call("POST", "/api/v2/flows/executions", body, token=TOKEN)
-            assert (launched.status, launched.body["code"]) == (403, "missing.any.permissions")
-        assert booked.runs == []
-        before = metrics.FLOW_RUNS.labels("update-timeoff", "200")._value.get()
-        for flow, id in zip(WRITING, ("4828", "4829"), strict=True):
-            reply = await desk.call("POST", f"/v1/flows/{flow}", INPUTS, token=WRITER)
-            assert reply.body == {
-                "Flow.statusCode": 200,
-                "Flow.status": "Complete",
-                "Flow.errorMsg": None,
-                "Flow.timeOffRequestId": id,
-                "Flow.error": None,
-            }
-        assert metrics.FLOW_RUNS.labels("update-timeoff", "200")._value.get() == before + 1
-        (_, target, inputs) = booked.runs[0]
-        assert target == "acme"
-        assert (inputs.text("agentId"), inputs.items("payableMinutes")) == ("452", ("480",))
-        reply = await desk.call("POST", "/v1/flows/insert-timeoff", {}, token=WRITER)
-        assert (reply.body["Flow.statusCode"], reply.body["Flow.status"]) == (400, "Error")
-        assert len(booked.runs) == 2
+async def test_what_books_needs_a_token_that_may_write(database_url: str) -> None:
+    async with blueprint(database_url, write_path=FLOWS) as place:
+        inputs = {"insert-timeoff": PRINTED_INSERT, "update-timeoff": PRINTED_UPDATE}
+        for flow, given in inputs.items():
+            refused = await place.call("POST", f"/v1/flows/{flow}", given, token=READER)
+            assert (refused.status, refused.json["code"]) == (403, "read_only")
+            body = {"flowId": await place.flow_id(flow), "inputData": given}
+            launched = await place.call("POST", "/api/v2/flows/executions", body, token=READER)
+            assert (launched.status, launched.json["code"]) == (403, "missing.any.permissions")
+        assert await place.entries() == []
+        for flow, given in inputs.items():
+            count = metrics.FLOW_RUNS.labels(flow, "200")
+            before = count._value.get()
+            assert (await place.call("POST", f"/v1/flows/{flow}", given)).json["Flow.statusCode"] == 200
+            assert count._value.get() == before + 1
+        assert len(await place.entries("approved")) == 1
+        # Flows that read are for either.
+        assert (await place.call("POST", "/v1/flows/get-agents", {}, token=READER)).status == 200
 
 
 async def test_a_person_sees_no_flows(database_url: str, tmp_path: Path) -> None:

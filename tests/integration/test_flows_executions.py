@@ -12,9 +12,16 @@ from typing import Any
 import pytest
 
 from timeoff.hris.port import Employee, TimeOffType, Unit
+from timeoff.ledger.deployment import DeploymentStore
+from timeoff.ledger.handovers import Handovers
+from timeoff.vocabulary import WritePath
+from timeoff_balance.balances import Answer
+from timeoff_balance.claims import ClaimRules
 from timeoff_balance.database import open_pool, sql
 from timeoff_balance.figures import Figure, TypeAsked
 from timeoff_balance.flows import executions as module
+from timeoff_balance.flows.booking import Booking
+from timeoff_balance.flows.checking import Policy
 from timeoff_balance.flows.contract import GET_AGENTS, GET_TIMEOFF_TYPES
 from timeoff_balance.flows.executions import Execution, Executions, TooManyRunning
 from timeoff_balance.flows.reading import Reading
@@ -35,8 +42,23 @@ class HeldDirectory:
     async def employees(self, target: str, *, current: bool = False) -> Sequence[Employee]:
         raise RuntimeError("secret of the database")
 
+    async def claim_rules(self, target: str) -> ClaimRules:
+        return ClaimRules({}, {}, (), date(2025, 1, 1))
+
 
 class NoBalances:
+    async def answer(
+        self,
+        employee_id: str,
+        dates: Sequence[date],
+        types: Sequence[TypeAsked] | None,
+        *,
+        target: str | None = None,
+        replaces: Collection[str] = (),
+        within: float | None = None,
+    ) -> Answer:
+        raise NotImplementedError
+
     async def query(
         self,
         employee_id: str,
@@ -72,7 +94,17 @@ async def bench(database_url: str, *, limit: float = 55.0, kept: float = 3600.0)
     pool = await open_pool(database_url, size=4)
     try:
         directory = HeldDirectory()
-        flows = Flows(Reading(NoBalances(), directory), limit=limit)
+        booking = Booking(
+            Handovers(pool, "org", "test"),
+            DeploymentStore(pool, "org", "test"),
+            NoBalances(),
+            directory,
+            {},
+            lambda target, type_id: Policy(),
+            default_path=WritePath.EVENTS,
+            notes=False,
+        )
+        flows = Flows(Reading(NoBalances(), directory), booking, limit=limit)
         both = [Executions(pool, sql(), flows, kept=kept) for _ in range(2)]
         try:
             yield Bench(both[0], both[1], directory, pool)

@@ -12,6 +12,7 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 import aiohttp
@@ -110,6 +111,13 @@ class Desk:
     async def row(self, employee_id: str | None, on: str, type_id: str = "83", **more: Any) -> Json:
         (row,) = await self.rows(employee_id, on, types=[type_id], **more)
         return row
+
+
+def at_once(calls: Sequence[Json]) -> int:
+    """Of calls in a sandbox's log: the most that were under way at one moment."""
+    begun = [(call["at"], 1) for call in calls]
+    ended = [(call["at"] + call["durationMs"] / 1000, -1) for call in calls]
+    return max(accumulate(change for _, change in sorted(begun + ended)))
 
 
 def balance_settings(**changes: Any) -> BalanceSettings:

@@ -1,22 +1,28 @@
 """The balance service with the world of the blueprint's printed examples, and its flows on both ways of
-calling."""
+calling.
+
+async with blueprint(database_url, write_path="flows") as place:     # a sync runs beside it, and books
+    answer = await place.run(PLAIN, "insert-timeoff", PRINTED_INSERT)
+"""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
 
 import aiohttp
-from tests.support.system_settings import settings_table
+from tests.support.system_settings import merged, settings_table
 
 import timeoff_balance.app
+import timeoff_sync.app
+from timeoff.ledger import Ledger
 from timeoff.settings.model import Settings
 from timeoff_cli.opening import open_event_log, open_ledger
 from timeoff_sandbox.app import Sandbox
@@ -29,10 +35,33 @@ COMPATIBLE: Final = "compatible"
 #: When the printed runs were launched.
 PRINTED: Final = datetime(2025, 3, 26, 20, 33, 25, tzinfo=UTC)
 TOKEN: Final = "token of the flows"
+READER: Final = "token that may read"
 TITLES: Final = {
     "get-agents": "HRIS-Get-Agents",
     "get-timeoff-types": "HRIS-Get-TimeOff-Types",
     "get-balance": "HRIS-Get-Balance",
+    "insert-timeoff": "HRIS-Insert-TimeOff",
+    "update-timeoff": "HRIS-Update-TimeOff",
+}
+FLOWS, EVENTS = "flows", "events"
+#: The id that the printed insert was answered with.
+FIRST_ID: Final = 4828
+PRINTED_INSERT: Final[Json] = {
+    "Flow.agentId": "452",
+    "Flow.notes": "Testing timeoff",
+    "Flow.dates": ["2025-03-29", "2025-03-30", "2025-03-31"],
+    "Flow.minDate": "2025-03-29",
+    "Flow.maxDate": "2025-03-31",
+    "Flow.timeOffStatus": "APPROVED",
+    "Flow.timeOffTypeId": "83",
+    "Flow.payableMinutes": ["480", "480", "480"],
+}
+PRINTED_UPDATE: Final[Json] = {
+    **PRINTED_INSERT,
+    "Flow.dates": ["2025-03-29", "2025-03-30", "2025-03-31", "2025-04-01"],
+    "Flow.maxDate": "2025-04-01",
+    "Flow.payableMinutes": ["480", "480", "480", "480"],
+    "Flow.inputTimeOffRequestId": str(FIRST_ID),
 }
 
 
@@ -55,6 +84,7 @@ class Blueprint:
     sandbox: Sandbox
     http: aiohttp.ClientSession
     service: timeoff_balance.app.Service | None = None
+    ledger: Ledger | None = None
 
     async def call(self, method: str, path: str, body: object = None, *, token: str | None = TOKEN) -> Reply:
         """A body that is no text and no bytes is sent as JSON."""
@@ -112,6 +142,26 @@ class Blueprint:
         (found,) = reply.json["entities"]
         return str(found["id"])
 
+    async def insert(self, way: str = PLAIN, **changes: Any) -> Json:
+        """As printed but for what is named, without `Flow.`. `minutes`: of each of the `dates`."""
+        return await self.run(way, "insert-timeoff", booking(PRINTED_INSERT, **changes))
+
+    async def update(self, id: str | None, way: str = PLAIN, **changes: Any) -> Json:
+        """As `insert`; of the same days."""
+        inputs = booking(PRINTED_INSERT, inputTimeOffRequestId=id, **changes)
+        return await self.run(way, "update-timeoff", inputs)
+
+    async def entries(self, status: str | None = None) -> list[Json]:
+        """What the HRIS holds, oldest first: all, or those of a status."""
+        async with self.http.get(f"{self.sandbox.url}/admin/hris/entries") as answer:
+            found = (await answer.json())["entries"]
+        return [entry for entry in found if status in (None, entry["status"])]
+
+    def calls(self, *operations: str) -> list[Json]:
+        """Calls that reached the HRIS, oldest first."""
+        calls = self.sandbox.bamboohr.calls.document()["calls"]
+        return [call for call in calls if call["operation"] in operations]
+
     def fault(self, on: str, kind: str, **more: Any) -> None:
         """Spoil calls of the HRIS."""
         self.sandbox.bamboohr.faults.add({"rules": [{"on": on, "kind": kind, **more}]})
@@ -123,42 +173,88 @@ class Blueprint:
         units: Literal["hours", "days"],
         policy: Literal["accruing", "manual", "discretionary"],
         opening: int | str = 0,
+        monthly: int | str = 0,
     ) -> None:
         """A type of the HRIS; a manual policy leaves everybody with its opening balance."""
-        type_ = TimeOffType(id, name, units, policy, opening=Decimal(opening))
+        type_ = TimeOffType(id, name, units, policy, opening=Decimal(opening), monthly=Decimal(monthly))
         self.sandbox.bamboohr.company.types[id] = type_
 
 
+def booking(printed: Json, *, minutes: int | str | None = None, **changes: Any) -> Json:
+    """Inputs of a hand-over: those printed but for what is named; first and last day are of the dates."""
+    inputs = {**printed, **{f"Flow.{name}": value for name, value in changes.items()}}
+    dates = inputs["Flow.dates"]
+    if "dates" in changes:
+        inputs |= {"Flow.minDate": min(dates), "Flow.maxDate": max(dates)}
+    if minutes is not None:
+        inputs["Flow.payableMinutes"] = [str(minutes)] * len(dates)
+    return inputs
+
+
 @asynccontextmanager
-async def blueprint(database_url: str, **changes: Any) -> AsyncIterator[Blueprint]:
-    """`changes` are merged into the settings."""
-    sandbox = Sandbox({"bamboohr": {"requestsPerMinute": None}})
+async def blueprint(
+    database_url: str,
+    *,
+    write_path: str | None = None,
+    prepared: Callable[[Blueprint], None] = lambda place: None,
+    **changes: Any,
+) -> AsyncIterator[Blueprint]:
+    """With a `write_path` a sync runs beside the service, and writes. `prepared` comes before both start;
+    `changes` are merged into the settings.
+    """
+    sandbox = Sandbox({"bamboohr": {"requestsPerMinute": None, "firstRequestId": FIRST_ID}})
     sandbox.clock.offset_seconds = (PRINTED - datetime.now(UTC)).total_seconds()
     company = sandbox.bamboohr.company
     for id, who in ((313, "one"), (332, "two"), (452, "three")):
         sandbox.bamboohr.add_employee(id, f"user.{who}@companydomain.com", f"User {who.title()}")
     company.types.clear()
-    await sandbox.start()
-    try:
-        async with aiohttp.ClientSession() as http:
-            place = Blueprint("", sandbox, http)
-            place.give_type(83, "Open Time Off", "hours", "manual", opening=160)
-            place.give_type(90, "Study Day", "hours", "discretionary")
-            place.give_type(85, "Budgeted days", "days", "discretionary")
-            balance = {
-                "port": 0,
-                "tokens": [{"name": "flows", "sha256": hashlib.sha256(TOKEN.encode()).hexdigest()}],
-            }
-            table = settings_table(database_url, sandbox, None, changes)
-            table["balance"] = {**balance, **table.get("balance", {})}
-            settings = Settings.model_validate(table)
-            async with (
-                open_ledger(settings, "balance") as ledger,
-                open_event_log(settings) as log,
-                timeoff_balance.app.serve(settings, ledger, log) as service,
-            ):
-                place.url, place.service = service.url, service
-                yield place
-    finally:
-        sandbox.bamboohr.faults.clear()
-        await sandbox.stop()
+    async with AsyncExitStack() as opened:
+        await sandbox.start()
+        opened.push_async_callback(sandbox.stop)
+        opened.callback(sandbox.bamboohr.faults.clear)
+        http = await opened.enter_async_context(aiohttp.ClientSession())
+        place = Blueprint("", sandbox, http)
+        place.give_type(83, "Open Time Off", "hours", "manual", opening=160)
+        place.give_type(90, "Study Day", "hours", "discretionary")
+        place.give_type(85, "Budgeted days", "days", "discretionary")
+        prepared(place)
+        settings = Settings.model_validate(_settings(database_url, sandbox, write_path, changes))
+        ledger = place.ledger = await opened.enter_async_context(open_ledger(settings, "balance"))
+        log = await opened.enter_async_context(open_event_log(settings))
+        service = await opened.enter_async_context(timeoff_balance.app.serve(settings, ledger, log))
+        place.url, place.service = service.url, service
+        if write_path is not None:
+            await ledger.deployment.go_live((), ())
+            stop = asyncio.Event()
+            parts = [asyncio.create_task(loop(stop)) for loop in service.loops.values()]
+            parts.append(asyncio.create_task(_sync(settings, stop)))
+            opened.push_async_callback(_ended, parts, stop)
+        yield place
+
+
+def _settings(database_url: str, sandbox: Sandbox, write_path: str | None, changes: Json) -> Json:
+    tokens = {"flows": (TOKEN, "read-write"), "reader": (READER, "read")}
+    balance = {
+        "port": 0,
+        "tokens": [
+            {"name": name, "sha256": hashlib.sha256(token.encode()).hexdigest(), "access": access}
+            for name, (token, access) in tokens.items()
+        ],
+    }
+    # Long before the printed days: what ends before the cut-over is nobody's to book.
+    sync = {"cutover_date": "2025-01-01", **({"write_path": write_path} if write_path else {})}
+    table = settings_table(database_url, sandbox, None, {"sync": sync})
+    table = merged(table, changes)
+    table["balance"] = {**balance, **table.get("balance", {})}
+    return table
+
+
+async def _sync(settings: Settings, stop: asyncio.Event) -> None:
+    async with open_ledger(settings, "sync") as ledger, open_event_log(settings) as log:
+        await timeoff_sync.app.run(settings, ledger, log, stop)
+
+
+async def _ended(parts: list[asyncio.Task[None]], stop: asyncio.Event) -> None:
+    stop.set()
+    async with asyncio.timeout(20):
+        await asyncio.gather(*parts)

@@ -399,7 +399,8 @@ _STANDING = "SELECT request_id, state, reason, detail::text AS detail, version, 
 QUIET = """
 SELECT (SELECT count(*) FROM ledger.requests WHERE due_at <= now()) AS due,
        (SELECT count(*) FROM ledger.requests
-        WHERE state IN ('open', 'waiting') AND due_at IS NOT NULL) AS waiting,
+        WHERE state IN ('open', 'waiting') AND due_at IS NOT NULL
+          AND reason IS DISTINCT FROM 'call_awaited') AS waiting,
        (SELECT count(*) FROM ledger.requests WHERE unconfirmed) AS unconfirmed,
        (SELECT count(*) FROM ledger.intents WHERE settled_at IS NULL) AS intents,
        (SELECT count(*) FROM ledger.gaps WHERE closed_at IS NULL) AS gaps,

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from timeoff.events import RequestContent
+from timeoff.handover import Handed
 from timeoff.hris.choices import TypeChoice
 from timeoff.hris.port import TimeOffType, Unit
-from timeoff.ledger.balance import KnownEntry, KnownRequest, KnownWrite
+from timeoff.ledger.balance import KnownEntry, KnownRequest, KnownWrite, content_of
 from timeoff.rules import Asked, Change, Ruling, Skip
-from timeoff.vocabulary import Day, EntrySpec, EntryStatus
+from timeoff.vocabulary import Day, EntrySpec, EntryStatus, WritePath
 from timeoff_balance.claims import ClaimRules, claims_of
 from timeoff_balance.reserved import Read, effects
 
@@ -193,3 +194,111 @@ def test_the_rule_of_the_organisation_holds_here_too() -> None:
     assert effect(request(), replace(RULES, rule=halves)) == (4, 0, 0)
     assert effect(request(), replace(RULES, rule=moves)) == (0, 0, 0)
     assert effect(request(), replace(RULES, rule=fails)) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("status", ["DENIED", "CANCELED"])
+def test_a_removal_frees_nothing_before_it_is_confirmed(status: str) -> None:
+    """Promise: a notification alone is no proof; the leave that waits may be booked the next moment."""
+    accepted, removed = content(), content(status=status)
+    assert effect(request(content=content_of(removed, accepted), state="waiting")) == (8, 0, 0)
+    assert effect(request(content=content_of(None, removed), state="waiting")) == (0, 0, 0)
+    assert effect(request(content=content_of(removed, None), state="waiting")) == (0, 0, 0)
+    moved = content(DAY, NEXT)
+    assert effect(request(content=content_of(moved, accepted), state="waiting")) == (16, 0, 0)
+
+
+# -- what workflows handed over -----------------------------------------------------------------------------
+
+
+def leave(*dates: date, status: str = "PENDING", start: time | None = None) -> Handed:
+    days = tuple(Day(on, 480, whole=start is None, start=start) for on in dates or (DAY,))
+    return Handed("83", None, status, days)
+
+
+def reserved(of: Handed | None = None, **changes: Any) -> KnownRequest:
+    """Handed over, and not seen in Genesys."""
+    values: dict[str, Any] = {
+        "request_id": "h",
+        "handover_id": "h",
+        "bound": False,
+        "content": None,
+        "state": "waiting",
+        "reason": "reserved",
+        "handed": of or leave(),
+    }
+    return request(**(values | changes))
+
+
+def hours(*known: KnownRequest, rules: ClaimRules = RULES) -> int:
+    """Hours pending, of all requests together, against a read of long after."""
+    at = T0 + timedelta(hours=1)
+    found = effects(claims_of(known, "7", rules), Read(at, at, LAG), None, None).get(("83", None))
+    return int(sum(found.pending.values(), Decimal())) if found else 0
+
+
+def test_a_reservation_takes_its_minutes_until_it_is_withdrawn_or_given_up() -> None:
+    assert hours(reserved()) == 8
+    assert hours(reserved(leave(status="CANCELED"))) == 0
+    assert hours(reserved(state="held", reason="never_seen")) == 0
+    assert hours(reserved(state="failed", reason="rejected")) == 0
+    assert hours(reserved(leave(date(2025, 2, 1)))) == 0, "over before it is ours"
+
+
+@pytest.mark.parametrize("status", ["PENDING", "APPROVED"])
+def test_handed_over_and_seen_is_subtracted_once_before_it_is_one(status: str) -> None:
+    seen = request(content=content(status=status))
+    assert hours(reserved(), seen) == 8
+    booked = replace(seen, state="settled", entries=(entry(),), writes=(write(),))
+    assert hours(reserved(), booked) == 0, "the HRIS shows it"
+    assert hours(reserved(), request(content=content(NEXT, status=status))) == (
+        16 if status == "APPROVED" else 8
+    )
+    assert hours(reserved(), request(content=content(status="CANCELED"))) == 8
+
+
+@pytest.mark.parametrize(("statuses", "expected"), [("PP", 8), ("AA", 16), ("AP", 16)])
+def test_what_may_be_either_of_two_stays_subtracted(statuses: str, expected: int) -> None:
+    """Promise: held as ambiguous, its balance is given back only where both requests take theirs."""
+    words = {"P": "PENDING", "A": "APPROVED"}
+    two = [
+        request(request_id=f"r{n}", content=content(status=words[each])) for n, each in enumerate(statuses)
+    ]
+    assert hours(reserved(state="held", reason="ambiguous_binding"), *two) == expected
+
+
+def test_what_is_pending_and_was_handed_over_keeps_its_balance_until_it_is_decided() -> None:
+    pending = request(content=content(status="PENDING"), state="waiting", handover_id="h")
+    assert hours(pending) == 8
+    assert hours(replace(pending, handover_id=None)) == 0
+    assert hours(replace(pending, content=content(status="DENIED"))) == 0
+    assert hours(replace(pending, handed=leave(status="DENIED"))) == 0, "the workflow said so first"
+    assert hours(replace(pending, handed=leave(DAY, NEXT))) == 16, "and this too"
+
+
+def test_on_the_path_of_workflows_what_is_only_seen_takes_nothing() -> None:
+    rules = replace(RULES, choices={("", "5"): TypeChoice("83", write_path=WritePath.FLOWS)})
+    assert hours(request(), rules=rules) == 0
+    assert hours(request(handed=leave(status="APPROVED"), handover_id="h"), rules=rules) == 8
+
+
+@pytest.mark.parametrize("state", ["held", "failed", "planned"])
+@pytest.mark.parametrize("of", [leave(status="CANCELED"), leave(NEXT, status="APPROVED")])
+def test_a_change_that_does_not_happen_gives_nothing_back(state: str, of: Handed) -> None:
+    """Promise: what stays booked stays subtracted, in a figure of before it was written and of after."""
+    stuck = request(
+        state=state,
+        handed=of,
+        handover_id="h",
+        entries=(entry(DAY, NEXT),),
+        writes=(write(spec=spec(DAY, NEXT)),),
+    )
+    assert effect(stuck) == (0, 0, 0)
+    assert effect(stuck, began=-100) == (16, 0, 0)
+    assert effect(replace(stuck, state="open"))[2] == (8 if of.days[0].date == NEXT else 0)
+
+
+def test_what_a_workflow_says_of_what_is_done_is_about_to_happen() -> None:
+    told = request(
+        state="settled", handed=leave(NEXT), handover_id="h", entries=(entry(),), writes=(write(),)
+    )
+    assert effect(told) == (8, 0, 8)

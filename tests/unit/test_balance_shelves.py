@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
+import pytest
+
+from timeoff.eventlog.port import LogRecord
+from timeoff.hris.port import BalanceKind
 from timeoff_balance.access import Rate
 from timeoff_balance.clock import DatabaseClock
-from timeoff_balance.reserved import Claim, Read, Record, Write
-from timeoff_balance.shelves import Claims, Reading, Shelf, Shelves
+from timeoff_balance.figures import Figure, TypeAsked, Unknown
+from timeoff_balance.invalidation import Invalidation
+from timeoff_balance.reserved import Claim, Read, Record, Write, effects
+from timeoff_balance.shelves import MOST_ROWS, Claims, Reading, Row, Shelf, Shelves
 
 T0 = datetime(2025, 3, 26, 12, tzinfo=UTC)
 ON = date(2025, 4, 1)
@@ -154,6 +162,19 @@ def test_claims_of_an_employee_who_is_no_agent_are_not_kept() -> None:
     assert shelf.claims is None
 
 
+@pytest.mark.parametrize(("key", "employee"), [("agent", "8"), ("nobody", "7"), (None, "7")])
+def test_an_outcome_drops_the_claims_of_its_agent_and_of_its_employee(key: str | None, employee: str) -> None:
+    """Leave of before a link changed is of another agent, or of none; it is this employee's all the same."""
+    bench = Bench()
+    shelf = bench.shelves.shelf("acme", "7")
+    bench.ask(shelf)
+    none: Any = None  # an outcome that is given by hand is read nowhere
+    following = Invalidation(bench.shelves, none, none, requests_topic="r", outcomes_topic="o")
+    value = json.dumps({"target": "acme", "employee_id": employee}).encode()
+    following._came_out(LogRecord("o", 0, 7, T0, key, value, ()))
+    assert shelf.claims is None
+
+
 def test_memory_has_an_end() -> None:
     bench = Bench(most=100)
     for number in range(50):
@@ -167,6 +188,60 @@ def test_memory_has_an_end() -> None:
     assert len(bench.shelves._shelves) <= 100
 
 
+def test_rows_have_an_end() -> None:
+    """Anybody can make up types and second ids without end; readings are not more for it."""
+    shelf = Bench().shelves.shelf("acme", "7")
+    for number in range(10):
+        shelf.keep_rows(
+            ON, [row(TypeAsked(f"made up {number}-{n}"), Unknown.UNKNOWN_TYPE) for n in range(500)]
+        )
+    assert shelf.rows == {}
+    for number in range(10):
+        shelf.keep_rows(ON, [row(TypeAsked("83", f"made up {number}-{n}")) for n in range(500)])
+    assert 0 < len(shelf.rows) <= MOST_ROWS
+    assert (ON, TypeAsked("83", "made up 9-499")) in shelf.rows, "the last ones stay"
+
+
+def row(asked: TypeAsked, unknown: Unknown | None = None) -> Row:
+    return Row(Figure(ON, asked, None if unknown else 480, BalanceKind.EXACT, unknown=unknown))
+
+
+def test_a_shelf_that_was_thrown_away_counts_for_nothing() -> None:
+    """No event reaches it any more; and the next one of this employee is not taken for it."""
+    bench = Bench(most=100)
+    shelf = bench.shelves.shelf("acme", "7")
+    bench.read(shelf)
+    bench.ask(shelf)
+    before = shelf.generation
+    other = bench.shelves.shelf("acme", "8")
+    for day in range(100):
+        bench.read(other, ON + timedelta(days=day))
+    assert (shelf.claims, shelf.generation == before) == (None, False)
+    again = bench.shelves.shelf("acme", "7")
+    assert again is not shelf
+    assert again.generation not in (before, shelf.generation)
+
+
+def test_a_reading_that_comes_late_does_not_replace_a_newer_one() -> None:
+    bench = Bench()
+    shelf = bench.shelves.shelf("acme", "7")
+    old = Reading(Read(bench.time.now(), bench.time.now(), LAG), 0.0, ())
+    bench.time.seconds = 1
+    new = bench.read(shelf)
+    bench.shelves.keep_reading(shelf, ON, old)
+    assert shelf.readings[ON] is new
+
+
+def test_what_was_spent_in_advance_comes_back() -> None:
+    rate = Rate(2, monotonic=Time().monotonic)
+    for _ in range(5):
+        assert rate.wait("a") == 0.0
+        rate.give_back("a")
+    assert [rate.wait("a") > 0 for _ in range(3)] == [False, False, True]
+    rate.give_back("b")
+    assert [rate.wait("b") > 0 for _ in range(3)] == [False, False, True], "never more than there is"
+
+
 def test_the_rate_of_a_caller() -> None:
     time = Time()
     rate = Rate(60, monotonic=time.monotonic)
@@ -178,15 +253,46 @@ def test_the_rate_of_a_caller() -> None:
     assert rate.wait("a", 0.0) > 0, "a look does not spend, but tells"
 
 
-async def test_the_clock_is_never_ahead_of_the_database() -> None:
+async def test_the_databases_clock_lies_between_the_two_that_are_known() -> None:
+    """What was announced while a read was under way must not count as announced after it."""
     time = Time()
 
-    async def ask() -> datetime:
-        asked = T0 + timedelta(seconds=time.seconds + 1000)
-        time.seconds += 0.5  # the answer takes its time
-        return asked
+    def true() -> datetime:
+        return T0 + timedelta(seconds=time.seconds + 1000)
 
-    clock = DatabaseClock(ask, monotonic=time.monotonic)
-    await clock.refresh()
-    time.seconds += 3
-    assert clock.now() == T0 + timedelta(seconds=1003)
+    for before, after in ((0.0, 0.5), (0.5, 0.0), (0.2, 0.3)):
+
+        async def ask(before: float = before, after: float = after) -> datetime:
+            time.seconds += before  # the question takes its time
+            said = true()
+            time.seconds += after  # and so does the answer
+            return said
+
+        clock = DatabaseClock(ask, monotonic=time.monotonic)
+        assert clock.is_old
+        await clock.refresh()
+        assert not clock.is_old
+        time.seconds += 3
+        assert true() - timedelta(seconds=after) == clock.now()
+        assert true() + timedelta(seconds=before) == clock.latest()
+
+
+async def test_a_read_is_done_by_the_latest_that_the_clock_can_be() -> None:
+    """A write that began by the database's clock while the read was under way may be in its figure."""
+    time = Time()
+    clock = DatabaseClock(_never, monotonic=time.monotonic)
+    said = time.now()
+    time.seconds = 2.0
+    clock.note(said, 0.0)
+    time.seconds = 10.0
+    began, announced = clock.now(), time.now() + timedelta(seconds=0.5)
+    time.seconds = 11.0
+    place = ("83", None, ON)
+    write = Write(announced, None, {place: Decimal(8)}, {place: Decimal(4)})
+    claim = Claim("r", {place: Decimal(4)}, (Record({place: Decimal(8)}, (write,)),), gives_back=True)
+    assert effects([claim], Read(began, clock.now(), LAG), None, None)["83", None].added_back, "too high"
+    assert not effects([claim], Read(began, clock.latest(), LAG), None, None)["83", None].added_back
+
+
+async def _never() -> datetime:
+    raise AssertionError

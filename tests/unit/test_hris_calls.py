@@ -113,7 +113,7 @@ def test_a_file_without_certificates_is_a_mistake_in_the_settings(tmp_path: Path
     assert trust(verify=False, ca_file=None) is False
 
 
-@pytest.mark.parametrize("text", ["0", "", "4/../5", "-1", "４", "1.0", "9" * 20])
+@pytest.mark.parametrize("text", ["0", "07", "", "4/../5", "-1", "４", "1.0", "9" * 20])
 def test_what_is_no_id_never_reaches_a_path(text: str) -> None:
     assert not is_id(text)
 

@@ -30,8 +30,9 @@ from timeoff.errors import (
 )
 from timeoff.events import APPLIED, FAILED, HELD
 from timeoff.ledger.steps import Outcome
+from timeoff.reasons import ADVICE
 from timeoff.vocabulary import EntryStatus
-from timeoff_sync.outcomes import ADVICE, LONG_TRIED, Names, Outcomes, change_for, change_of_found
+from timeoff_sync.outcomes import LONG_TRIED, Names, Outcomes, change_for, change_of_found
 
 OUTCOMES = Outcomes(Names("outcomes", report=True), retry_first=2.0, retry_max=60.0)
 SHADOW = Outcomes(Names("outcomes", report=True), retry_first=2.0, retry_max=60.0, writes=lambda _: False)

@@ -13,6 +13,7 @@ SERVICES = {path.name for path in (ROOT / "services").glob("timeoff_*") if (path
 PURE = {
     "timeoff_balance.figures",
     "timeoff_balance.flows.contract",
+    "timeoff_balance.flows.orders",
     "timeoff_balance.flows.results",
     "timeoff_balance.flows.values",
     "timeoff_balance.reserved",
@@ -27,14 +28,17 @@ PURE = {
     "timeoff_sync.decide",
     "timeoff_sync.decisions",
     "timeoff_sync.fold",
+    "timeoff_sync.handed",
     "timeoff_sync.settle",
     "timeoff_sync.outcomes",
     "timeoff_sync.seen",
     "timeoff_sync.wanted",
     "timeoff.days",
     "timeoff.vocabulary",
+    "timeoff.handover",
     "timeoff.hris.choices",
     "timeoff.hris.units",
+    "timeoff.reasons",
     "timeoff.strict_json",
 }
 #: A clock, a loop, a socket, a file, chance.

@@ -12,7 +12,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Final, Protocol
 
+from timeoff.days import EARLIEST, LATEST
 from timeoff.hris.port import Employee, TimeOffType
+from timeoff_balance.balances import Answer
 from timeoff_balance.figures import Figure, TypeAsked, Unknown
 from timeoff_balance.flows.contract import BUCKETS, MAX_AGENTS, MAX_ITEMS, bucket
 from timeoff_balance.flows.results import NO_ANSWER, Result, complete, failed, joined, named, wrong_inputs
@@ -22,8 +24,10 @@ from timeoff_balance.flows.values import Inputs, Unreadable, read_date
 #: as any other question of the service.
 MANY_DATES: Final = 60
 LONG: Final = 45.0
+#: Characters of an employee's id, as on /v1.
+MAX_ID: Final = 200
 #: No answer of the HRIS at all, as opposed to an answer that has no number: what the run ends with.
-_FAILURES: Final[Mapping[Unknown, tuple[int, str]]] = {
+FAILURES: Final[Mapping[Unknown, tuple[int, str]]] = {
     Unknown.THROTTLED: (429, "the HRIS throttles, try again later"),
     Unknown.UNREACHABLE: (503, "the HRIS does not answer, try again later"),
     Unknown.REFUSED: (502, "the HRIS refuses to answer"),
@@ -31,6 +35,9 @@ _FAILURES: Final[Mapping[Unknown, tuple[int, str]]] = {
     Unknown.NOT_SUPPORTED: (501, "the HRIS keeps no balances that can be asked for"),
     Unknown.FAILED: (500, "the balance cannot be read"),
 }
+_INCOMPLETE: Final = (
+    "a change in Genesys is not taken in yet: balances may be too high, ask again in a moment"
+)
 #: An answer without a number: no row, and the reason by type.
 _ROWLESS: Final[Mapping[Unknown, str]] = {
     Unknown.UNKNOWN_TYPE: "not a type of the HRIS",
@@ -40,6 +47,17 @@ _ROWLESS: Final[Mapping[Unknown, str]] = {
 
 
 class Balances(Protocol):
+    async def answer(
+        self,
+        employee_id: str,
+        dates: Sequence[date],
+        types: Sequence[TypeAsked] | None,
+        *,
+        target: str | None = None,
+        replaces: Collection[str] = (),
+        within: float | None = None,
+    ) -> Answer: ...
+
     async def query(
         self,
         employee_id: str,
@@ -78,14 +96,16 @@ class Reading:
         if isinstance(asked, Result):
             return asked
         dates, types = asked
-        figures = await self._balances.query(
+        answer = await self._balances.answer(
             inputs.text("agentId"),
             dates,
             types,
             target=target,
             within=None if len(dates) <= MANY_DATES else LONG,
         )
-        return list_balances(figures, remarks)
+        if not answer.complete:
+            remarks = [*remarks, _INCOMPLETE]
+        return list_balances(answer.figures, remarks)
 
 
 def list_agents(employees: Sequence[Employee]) -> Result:
@@ -140,10 +160,15 @@ _Question = tuple[list[date], list[TypeAsked]]
 def read_question(inputs: Inputs) -> tuple[_Question | Result, list[str]]:
     """Dates and types that are asked for, each once, or the refusal; and what of them is not answered."""
     problems = []
+    if len(inputs.text("agentId")) > MAX_ID:
+        problems.append(f"Flow.agentId has more than {MAX_ID} characters")
     dates: list[date] = []
     for number, text in enumerate(inputs.items("inputDates"), 1):
         try:
-            dates.append(read_date(text))
+            on = read_date(text)
+            if not EARLIEST <= on <= LATEST:
+                raise Unreadable(f"is outside of {EARLIEST.year} to {LATEST.year}: {text}")
+            dates.append(on)
         except Unreadable as error:
             problems.append(f"Flow.inputDates item {number} {error}")
     ids, id2s = inputs.items("inputTimeOffTypeIds"), inputs.items("inputTimeOffTypeId2s")
@@ -174,7 +199,7 @@ def read_question(inputs: Inputs) -> tuple[_Question | Result, list[str]]:
 
 def list_balances(figures: Sequence[Figure], remarks: Iterable[str] = ()) -> Result:
     """Rows of the figures; a single one that could not be read fails them all."""
-    for unknown, (code, words) in _FAILURES.items():
+    for unknown, (code, words) in FAILURES.items():
         if dates := [figure.on.isoformat() for figure in figures if figure.unknown is unknown]:
             return failed(code, f"{words}: {named(dates)}")
     rows = [

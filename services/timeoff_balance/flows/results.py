@@ -63,6 +63,14 @@ def failed(code: int, message: str) -> Result:
     return Result(Status.ERROR, code, message)
 
 
+def not_allowed(message: str) -> Result:
+    return Result(Status.NOT_ALLOWED, 403, message)
+
+
+def insufficient(message: str) -> Result:
+    return Result(Status.INSUFFICIENT_BALANCE, 200, message)
+
+
 def wrong_inputs(problems: Sequence[str]) -> Result:
     more = len(problems) - _NAMED
     return failed(400, "; ".join(problems[:_NAMED]) + (f"; and {more:,} more" if more > 0 else ""))
@@ -140,8 +148,10 @@ __all__ = [
     "complete",
     "failed",
     "failed_by",
+    "insufficient",
     "joined",
     "named",
+    "not_allowed",
     "outputs",
     "wrong_inputs",
 ]

@@ -1,8 +1,8 @@
 """The flows, wired: what the service needs to serve them in both ways.
 
-balances, directory ─> Reading ─┐
-booking (later) ────────────────┴─> Flows ─┬─> Plain        POST /v1/flows/{name}
-                                           └─> Executions ─> Compatible   /api/v2/flows…
+balances, directory ───────> Reading ─┐
+handovers, HRIS, balances ─> Booking ─┴─> Flows ─┬─> Plain        POST /v1/flows/{name}
+                                                 └─> Executions ─> Compatible   /api/v2/flows…
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from timeoff.database import Pool
 from timeoff.openapi import Operation
 from timeoff_balance.access import CALLER
 from timeoff_balance.errors import Refusal
-from timeoff_balance.flows.booking import BookingFlows
+from timeoff_balance.flows.booking import Booking
 from timeoff_balance.flows.catalogue import Catalogue
 from timeoff_balance.flows.compatible import Compatible
 from timeoff_balance.flows.executions import Executions
@@ -40,7 +40,7 @@ class FlowService:
         pool: Pool,
         sql: SimpleNamespace,
         kept: float,
-        booking: BookingFlows | None = None,
+        booking: Booking,
         limit: float = LIMIT,
     ) -> None:
         self.flows = Flows(Reading(balances, directory), booking, limit=limit)

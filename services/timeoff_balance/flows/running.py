@@ -7,11 +7,12 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
+from timeoff.database import CONNECTION_TROUBLE
 from timeoff.errors import HrisError
 from timeoff.telemetry.logs import get_logger
 from timeoff_balance import metrics
 from timeoff_balance.errors import Refusal
-from timeoff_balance.flows.booking import BookingFlows
+from timeoff_balance.flows.booking import Booking
 from timeoff_balance.flows.contract import (
     FLOWS,
     GET_AGENTS,
@@ -35,24 +36,22 @@ log = get_logger()
 
 
 class Flows:
-    """The flows that can be run: those that read, and those that book where there is something to book by."""
+    """The five flows."""
 
-    def __init__(
-        self, reading: Reading, booking: BookingFlows | None = None, *, limit: float = LIMIT
-    ) -> None:
+    def __init__(self, reading: Reading, booking: Booking, *, limit: float = LIMIT) -> None:
         self._limit = limit
         self._runs: dict[str, Run] = {
             GET_AGENTS.name: reading.get_agents,
             GET_TIMEOFF_TYPES.name: reading.get_timeoff_types,
             GET_BALANCE.name: reading.get_balance,
+            INSERT_TIMEOFF.name: booking.insert,
+            UPDATE_TIMEOFF.name: booking.update,
         }
-        if booking is not None:
-            self._runs |= {INSERT_TIMEOFF.name: booking.insert, UPDATE_TIMEOFF.name: booking.update}
 
     @property
     def all(self) -> tuple[Flow, ...]:
         """In the order of the contract."""
-        return tuple(flow for flow in FLOWS.values() if flow.name in self._runs)
+        return tuple(FLOWS.values())
 
     @property
     def limit(self) -> float:
@@ -87,6 +86,9 @@ class Flows:
             return failed(refusal.status, str(refusal))
         except TimeoutError:
             return failed(NO_ANSWER, f"no answer within {self._limit:g} s")
+        except CONNECTION_TROUBLE as error:
+            log.warning("ledger.unreachable", part="flows", error=type(error).__name__)
+            return failed(503, "the ledger cannot be reached: call again with the same inputs")
         except Exception as error:
             log.exception("flow.failed", flow=flow.name, target=target, error=type(error).__name__)
             return failed(500, f"internal error ({type(error).__name__})")

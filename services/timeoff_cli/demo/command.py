@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -31,6 +32,7 @@ from timeoff_cli.demo.hris import Hris
 from timeoff_cli.demo.hris_bamboohr import BambooHr
 from timeoff_cli.demo.hris_leave import Leave
 from timeoff_cli.demo.judge import Verdict, judge, rows_as_dicts
+from timeoff_cli.demo.lookups import Lookups
 from timeoff_cli.demo.play import Player, until_quiet
 from timeoff_cli.demo.report import as_json, show
 from timeoff_cli.demo.script import Script, Writer
@@ -163,12 +165,13 @@ async def _run(
         today = datetime.now(UTC).date()
         script = Writer(world, seed, today, refuses_overlaps=hris.refuses_overlaps).write(changes)
         _header(console, stage, script, agents, seed, broken)
-        left, player = await _play(console, stage, script, seed, seconds, broken)
+        left, player, lookups = await _play(console, stage, script, seed, seconds, broken)
         verdict = await _judged(stage, world, player)
         report = as_json(
             verdict,
             script,
             player.played,
+            lookups,
             left,
             hris.writing,
             {
@@ -184,11 +187,13 @@ async def _run(
         if json_file:
             _write(json_file, report)
         if keep:
-            await _kept(console, stage)
+            await _kept(console, stage, script)
         if report["passed"]:
             stage.forget()
         else:
             console.print(f"Logs and settings of this run: {stage.folder}")
+    if keep:
+        console.print("Ended.")
     return exits.OK if report["passed"] else exits.DIFFERENCES
 
 
@@ -213,7 +218,7 @@ def _header(
 
 async def _play(
     console: Console, stage: Stage, script: Script, seed: int, seconds: float, broken: Break | None
-) -> tuple[dict[str, int], Player]:
+) -> tuple[dict[str, int], Player, Lookups | None]:
     columns: list[ProgressColumn] = [
         TextColumn("{task.description:<32}"),
         BarColumn(bar_width=20),
@@ -247,14 +252,17 @@ async def _play(
         await stage.services["sync"].start({"TIMEOFF_FAILPOINTS": f"sync.after-call=kill@{crash}", **extra})
         stage.services["sync"].keep(extra)
         if left := await until_quiet(stage, known=known, patience=60, quiet_for=1.0):
-            return left, player
+            return left, player, None
         stage_is("go-live, baseline settles")
         await stage.command("go-live", "--yes")
         if left := await until_quiet(stage, known=known, patience=60, quiet_for=1.5):
-            return left, player
+            return left, player, None
 
         ticking = asyncio.create_task(_tick(progress, bar, player, stage))
         try:
+            stage_is("balance before, during, after")
+            await stage.desk.open()
+            lookups = await player.asking(stage.desk)
             stage_is("calm hour: the path's own latency")
             await player.calm()
             stage_is("the day, with faults")
@@ -267,7 +275,7 @@ async def _play(
             with suppress(asyncio.CancelledError, asyncpg.InterfaceError, OSError):
                 await ticking
         progress.update(bar, completed=player.done)
-    return left, player
+    return left, player, lookups
 
 
 FLOW = """
@@ -315,14 +323,16 @@ async def _judged(stage: Stage, world: dict[str, Any], player: Player) -> Verdic
     )
 
 
-async def _kept(console: Console, stage: Stage) -> None:
+async def _kept(console: Console, stage: Stage, script: Script) -> None:
     """Leave it running for a look around, until interrupted."""
     console.print(f"\nStill running. Settings: {stage.folder / 'settings.toml'}, sandbox: {stage.url}")
     console.print("Try in another terminal (secrets as below):")
+    console.print(f'  export PATH="{Path(sys.executable).parent}:$PATH"', highlight=False, soft_wrap=True)
     for name, value in stage.environment.items():
         console.print(f"  export {name}={value}", highlight=False, soft_wrap=True)
     console.print("  timeoff-sync held")
-    for line in stage.hris.look_around():
+    desk = stage.desk.look_around(script.asking) if script.asking else []
+    for line in (*stage.hris.look_around(), *desk):
         console.print(f"  {line}", highlight=False, soft_wrap=True)
     console.print("Ctrl-C ends everything.")
     stop = asyncio.Event()

@@ -6,8 +6,6 @@ the service itself, and so does the judge, who reads `/leave-requests` and balan
 
 from __future__ import annotations
 
-import asyncio
-import json
 import re
 import secrets
 from collections import Counter
@@ -20,7 +18,7 @@ from timeoff_cli.demo.hris import Amounts, Document, Record, Truth, Write, Write
 from timeoff_cli.demo.leave_office import PAY_HOURS, QUANTITY, LeaveOffice
 
 if TYPE_CHECKING:
-    from timeoff_cli.demo.stage import Service, Stage
+    from timeoff_cli.demo.stage import Stage
 
 SERVICE: Final = """
 [leave]
@@ -46,7 +44,6 @@ OPERATIONS: Final[Mapping[Writes, str]] = {
     "cancel": r"POST /leave-requests/\d+/actions/(cancel|decline)$",
 }
 LATENCY_MS: Final = 15
-STARTING: Final = 30.0
 
 
 class Leave:
@@ -78,7 +75,7 @@ class Leave:
             "TIMEOFF_LEAVE__CLIENT_SECRET": self._client_secret,
         }
         service = await stage.start_service("leave", ["leave"], environment)
-        self._url = await _address(service)
+        self._url = await service.address("leave.listening")
         proxy = ["proxy", "--upstream", self._url, "--json", "--record-bodies", "--latency", str(LATENCY_MS)]
         self._proxy = (await stage.start_with_a_line("proxy", proxy))["url"]
         self._office = LeaveOffice(stage.http, self._url)
@@ -168,22 +165,6 @@ class Leave:
                     f"the proxy, {method} {what}: {answer.status} {(await answer.text())[:300]}"
                 )
             return await answer.json()
-
-
-async def _address(service: Service) -> str:
-    """Where the service listens, from its log."""
-    try:
-        async with asyncio.timeout(STARTING):
-            while True:
-                for line in service.tail(50).splitlines():
-                    if '"leave.listening"' in line:
-                        url: str = json.loads(line)["url"]
-                        return url
-                if not service.running:
-                    raise Unreachable(f"the leave service ended:\n{service.tail(20)}")
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        raise Unreachable(f"the leave service did not start:\n{service.tail(20)}") from None
 
 
 def _days(hours: Mapping[str, Decimal]) -> list[Document]:

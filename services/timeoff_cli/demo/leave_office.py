@@ -21,8 +21,8 @@ PAGE: Final = 1000
 #: Calls at a time while employees are made and balances are read.
 AT_A_TIME: Final = 8
 PAY_HOURS: Final = 8
-#: Days of each type in a period: nobody runs out.
-QUANTITY: Final = 10_000
+#: Days of each type in a period: nobody runs out, as with the 30 that many people have some would.
+QUANTITY: Final = 200
 
 
 class LeaveOffice:

@@ -14,6 +14,7 @@ import asyncpg
 
 from timeoff.errors import Unreachable
 from timeoff_cli.demo.hris import Record
+from timeoff_cli.demo.lookups import Desk, Lookups
 from timeoff_cli.demo.script import Planned, Script
 from timeoff_cli.demo.stage import Stage
 
@@ -50,6 +51,12 @@ class Player:
         await self._operate([(planned, 1) for planned in later], True)
         for planned in self._script.baseline:
             await self._book(planned)
+
+    async def asking(self, desk: Desk) -> Lookups:
+        """One request on an idle system, and what its employee has left meanwhile."""
+        asking = self._script.asking
+        assert asking is not None
+        return await desk.watch(asking, lambda step: self._operate([(asking.planned, step)]))
 
     async def calm(self) -> None:
         """One change after the other on an idle system, for the latency of the path itself."""

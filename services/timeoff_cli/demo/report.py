@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from timeoff_cli.demo.judge import Verdict, quantile
+from timeoff_cli.demo.lookups import Lookups
 from timeoff_cli.demo.play import Played
 from timeoff_cli.demo.script import Script
 
@@ -24,6 +25,7 @@ def as_json(
     verdict: Verdict,
     script: Script,
     played: Played,
+    lookups: Lookups | None,
     left: dict[str, int],
     writing: Collection[str],
     stage: dict[str, Any],
@@ -36,7 +38,7 @@ def as_json(
     as_planned = as_planned and verdict.adopted == script.adopted
     writes = sum(count for operation, count in verdict.calls.items() if operation in writing)
     return {
-        "passed": verdict.zeros and as_planned and not left,
+        "passed": verdict.zeros and as_planned and not left and lookups is not None and lookups.right,
         **stage,
         "changes": script.changes,
         "seconds": round(took, 1),
@@ -49,6 +51,7 @@ def as_json(
         "live_entries": verdict.live_entries,
         "adopted": verdict.adopted,
         "adopted_planned": script.adopted,
+        "balance": lookups.as_json() if lookups else None,
         "latency_ms": _quantiles(verdict.latencies),
         "overhead_at_low_load_ms": _quantiles(verdict.overheads),
         "hris_calls": {
@@ -69,6 +72,19 @@ def _quantiles(values: list[float]) -> dict[str, float | int | None]:
         "p99": round(p99 * 1000, 1) if p99 is not None else None,
         "samples": len(values),
     }
+
+
+def _show_balance(console: Console, balance: dict[str, Any] | None) -> None:
+    if balance is None:
+        return
+    table = Table(title=f"What an employee has left while {balance['minutes']} minutes are booked")
+    for name in ("when", "minutes left", "of these waiting", "the HRIS says"):
+        table.add_column(name, justify="left" if name == "when" else "right")
+    for each in balance["lookups"]:
+        table.add_row(each["when"], str(each["minutes"]), str(each["waiting"] or ""), each["hris"])
+    console.print(table)
+    if not balance["right"]:
+        console.print("[red]these are not the numbers that they have to be[/red]")
 
 
 def show(console: Console, report: dict[str, Any]) -> None:
@@ -92,6 +108,7 @@ def show(console: Console, report: dict[str, Any]) -> None:
     for name, examples in report["examples"].items():
         for example in examples:
             console.print(f"  {name}: {example}")
+    _show_balance(console, report["balance"])
     if report["not_finished"]:
         console.print(f"[red]not finished in time: {report['not_finished']}[/red]")
 

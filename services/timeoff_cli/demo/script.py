@@ -38,6 +38,17 @@ class Planned:
     failed: str | None = None
 
 
+@dataclass(frozen=True)
+class Asking:
+    """A request of somebody whose balance is asked for while it is booked; `planned` submits and approves."""
+
+    planned: Planned
+    employee_id: str
+    type_id: str
+    dates: list[str]
+    minutes: list[int]
+
+
 @dataclass
 class Script:
     baseline: list[Planned] = field(default_factory=list)
@@ -52,10 +63,12 @@ class Script:
     #: an employee whom the credentials may no longer touch
     refused: list[Planned] = field(default_factory=list)
     refused_employee: str = ""
+    asking: Asking | None = None
 
     @property
     def changes(self) -> int:
-        parts = (*self.calm, *self.day, *self.touched, *self.surprised, *self.swapped, *self.refused)
+        parts = (*self._asked, *self.calm, *self.day, *self.touched, *self.surprised, *self.swapped)
+        parts = (*parts, *self.refused)
         return sum(len(planned.operations) for planned in parts)
 
     @property
@@ -74,8 +87,12 @@ class Script:
         return sum(1 for planned in self._all if planned.by_hand and not planned.held)
 
     @property
+    def _asked(self) -> tuple[Planned, ...]:
+        return (self.asking.planned,) if self.asking else ()
+
+    @property
     def _all(self) -> tuple[Planned, ...]:
-        special = (*self.touched, *self.surprised, *self.swapped, *self.refused)
+        special = (*self._asked, *self.touched, *self.surprised, *self.swapped, *self.refused)
         return (*self.baseline, *self.calm, *self.day, *special)
 
 
@@ -86,7 +103,8 @@ class Writer:
         self._refuses_overlaps = refuses_overlaps
         self._random = random.Random(seed)  # noqa: S311 - a script, not a secret
         self._today = today
-        *self._agents, self._untouchable = [agent for agent in world["agents"] if agent["employeeId"]]
+        known = [agent for agent in world["agents"] if agent["employeeId"]]
+        *self._agents, self._asking, self._untouchable = known
         self._strangers = [agent for agent in world["agents"] if not agent["employeeId"]]
         (self._vacation,) = (
             str(plan["hrisTimeOffType"]["id"]) for plan in world["plans"] if "5" in plan["activityCodeIds"]
@@ -98,6 +116,11 @@ class Writer:
     def write(self, changes: int) -> Script:
         script = Script()
         self._baseline(script)
+        create = self._create(self._asking, "5", 2, "PENDING")
+        planned = self._planned("asking", self._asking, [create, {"op": "patch", "status": "APPROVED"}])
+        script.asking = Asking(
+            planned, self._asking["employeeId"], self._vacation, create["dates"], create["payableMinutes"]
+        )
         for _ in range(24):
             script.calm.append(self._lively("calm", kind="approved"))
         for agent in self._agents[:3]:

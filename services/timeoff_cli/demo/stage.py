@@ -1,4 +1,4 @@
-"""The demo's stage: PostgreSQL, perhaps Kafka, the sandbox, listener and sync, each a process of its own."""
+"""The demo's stage: PostgreSQL, perhaps Kafka, the sandbox, listener, sync, balance: a process each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ from timeoff.embedded.kafka import KafkaBroker
 from timeoff.embedded.postgres import PostgresServer
 from timeoff.errors import Unreachable
 from timeoff_cli.demo.hris import Hris
+from timeoff_cli.demo.lookups import Desk
 
+#: Seconds within which a service says where it listens.
+STARTING = 30.0
 COMMAND = (sys.executable, "-m", "timeoff_cli.main")
 
 
@@ -64,6 +67,21 @@ class Service:
                 self.process.kill()
                 await self.process.wait()
 
+    async def address(self, event: str) -> str:
+        """Where the service listens, from the line of its log that says so."""
+        try:
+            async with asyncio.timeout(STARTING):
+                while True:
+                    for line in self.tail(50).splitlines():
+                        if f'"{event}"' in line:
+                            url: str = json.loads(line)["url"]
+                            return url
+                    if not self.running:
+                        raise Unreachable(f"{self.name} ended:\n{self.tail(20)}")
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise Unreachable(f"{self.name} did not start:\n{self.tail(20)}") from None
+
     def tail(self, lines: int = 5) -> str:
         return "\n".join(self._log.read_text("utf-8", "replace").splitlines()[-lines:])
 
@@ -76,6 +94,7 @@ class Stage:
     ) -> None:
         self.log_kind = log
         self.hris = hris
+        self.desk = Desk(self)
         self._agents = agents
         self._seed = seed
         self._sandbox_options = sandbox
@@ -159,6 +178,7 @@ class Stage:
                 log=self.log_kind, bootstrap=self.bootstrap, url=self.url, client=self.sandbox["clientId"]
             )
             + self.hris.target()
+            + self.desk.settings()
         )
         environment = {
             "TIMEOFF_CONFIG": str(self.folder / "settings.toml"),

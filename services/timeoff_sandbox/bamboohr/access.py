@@ -1,4 +1,5 @@
-"""Who may call, and how often: Basic keys, lock-out after unknown keys, one token bucket a key."""
+"""Who may call, and how often: API keys (Basic) and access tokens (Bearer), lock-out after unknown keys, one
+bucket of calls for each."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from timeoff_sandbox.bamboohr.options import Options, Permissions
+from timeoff_sandbox.bamboohr.options import Lockout, Options, Permissions
 from timeoff_sandbox.bamboohr.records import Refusal
 
 
@@ -43,26 +44,39 @@ class Access:
         self._buckets.clear()
 
     def admit(self, authorization: str | None) -> Permissions:
-        """What the caller may do. Raises `Refusal` 401 (unknown key) or 403 (locked out), or `Throttled`.
+        """What the caller may do. Raises `Refusal` 401 (not known) or 403 (locked out), or `Throttled`.
 
-        A lock-out is for everybody, good keys included (BambooHR API reference: Getting Started).
+        A lock-out is for everybody, good keys included (BambooHR API reference: Getting Started). Access
+        tokens that are not known lock nobody out; that is our choice: they end by themselves, keys do not.
         """
         options = self._options()
         now = self._monotonic()
         if now < self._locked_until:
             raise Refusal(403, "API access is temporarily disabled")
-        key = _user_name(authorization)
-        permissions = options.api_keys.get(key) if key is not None else None
-        if key is None or permissions is None:
-            if key is not None and options.lockout.attempts:
-                self._unknown += 1
-                if self._unknown >= options.lockout.attempts:
-                    self._unknown = 0
-                    self._locked_until = now + options.lockout.seconds
+        scheme, _, value = (authorization or "").partition(" ")
+        scheme, value = scheme.lower(), value.strip()
+        if scheme == "bearer":
+            shown, permissions = value, options.access_tokens.get(value)
+            if permissions is None:
+                raise Refusal(401, "Invalid access token")
+        elif scheme == "basic" and value:
+            shown = _user_name(value)
+            permissions = options.api_keys.get(shown)
+            if permissions is None:
+                self._count_unknown(options.lockout, now)
+                raise Refusal(401, "Invalid API key")
+        else:
             raise Refusal(401, "Invalid API key")
         if options.requests_per_minute is not None:
-            self._spend(key, options.requests_per_minute, now)
+            self._spend(f"{scheme} {shown}", options.requests_per_minute, now)
         return permissions
+
+    def _count_unknown(self, lockout: Lockout, now: float) -> None:
+        if lockout.attempts:
+            self._unknown += 1
+            if self._unknown >= lockout.attempts:
+                self._unknown = 0
+                self._locked_until = now + lockout.seconds
 
     def _spend(self, key: str, per_minute: int, now: float) -> None:
         bucket = self._buckets.get(key)
@@ -75,12 +89,9 @@ class Access:
         bucket.tokens -= 1
 
 
-def _user_name(authorization: str | None) -> str | None:
-    """The user name of a Basic header; None when there is no such header."""
-    scheme, _, value = (authorization or "").partition(" ")
-    if scheme.lower() != "basic" or not value:
-        return None
+def _user_name(encoded: str) -> str:
+    """The user name of a Basic header; empty when it cannot be read."""
     try:
-        return base64.b64decode(value.strip(), validate=True).decode().partition(":")[0]
+        return base64.b64decode(encoded, validate=True).decode().partition(":")[0]
     except (binascii.Error, UnicodeDecodeError):
         return ""

@@ -34,7 +34,6 @@ DEFAULT_TYPES = (
 )
 #: User id of whoever works in the HRIS by hand.
 HAND = 99
-FIRST_REQUEST_ID = 1300
 
 
 class Company:
@@ -50,7 +49,7 @@ class Company:
         self._of_person: dict[int, list[Request]] = {}
         self._bookings: list[Booking] = []
         self._recorded: set[int] = set()
-        self._next_id = FIRST_REQUEST_ID
+        self._last_id = 0
         self.reset()
 
     def reset(self) -> None:
@@ -59,7 +58,7 @@ class Company:
         self._of_person.clear()
         self._bookings.clear()
         self._recorded.clear()
-        self._next_id = FIRST_REQUEST_ID
+        self._last_id = 0
         self.types = {type_.id: type_ for type_ in DEFAULT_TYPES}
 
     def today(self) -> date:
@@ -90,8 +89,9 @@ class Company:
         if by == "api":
             self._refuse_by_option(draft, previous)
         now = self._clock.now()
+        self._last_id = max(self._last_id + 1, self._options().first_request_id)
         request = Request(
-            id=self._next_id,
+            id=self._last_id,
             employee_id=draft.employee_id,
             type_id=draft.type_id,
             notes=dict(draft.notes),
@@ -100,7 +100,6 @@ class Company:
             by=by,
             supersedes=previous.id if previous else None,
         )
-        self._next_id += 1
         self._write(
             request, State(draft.status, draft.start, draft.end, dict(sorted(draft.dates.items())), now, user)
         )

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel
 
 DEFAULT_KEY = "sandbox-api-key"
+DEFAULT_TOKEN = "sandbox-access-token"  # noqa: S105  (of the sandbox, for everybody)
 
 
 class _Option(BaseModel):
@@ -16,7 +17,7 @@ class _Option(BaseModel):
 
 
 class Permissions(_Option):
-    """What the user behind an API key may do.
+    """What the user behind an API key or an access token may do.
 
     `view` shows requests in the list, `approve` writes them as approved or denied and changes their status,
     `calculator` shows balances, `directory` the directory. `employees` limits all of it to some people
@@ -47,8 +48,12 @@ class Options(_Option):
 
     Where BambooHR documents nothing, the default is our choice and stands here: 1,200 calls a minute and
     key, lock-out after five unknown keys, 403 for a second cancel, `denied` as the stored word.
+
+    `company` is the one company there is, as the older base path names it. No new request has an id below
+    `first_request_id`. `access_tokens` are those that an OAuth login would give.
     """
 
+    company: str = Field("acme", pattern=r"^[A-Za-z0-9-]+$")
     wire: Literal["strings", "numbers"] = "strings"
     latency_ms: float = Field(0, ge=0)
     read_lag_ms: float = Field(0, ge=0)
@@ -61,8 +66,10 @@ class Options(_Option):
     denied_word: Literal["denied", "declined"] = "denied"
     scheduled_counts: bool = True
     note_limit: int | None = Field(None, ge=1)
+    first_request_id: int = Field(1300, ge=1)
     time_zone: str = "UTC"
     api_keys: dict[str, Permissions] = Field(default_factory=lambda: {DEFAULT_KEY: Permissions()})
+    access_tokens: dict[str, Permissions] = Field(default_factory=lambda: {DEFAULT_TOKEN: Permissions()})
     lockout: Lockout = Lockout()
 
     @field_validator("time_zone")

@@ -34,9 +34,8 @@ class BambooHrSandbox:
     def __init__(
         self, clock: Clock, company: str = "acme", *, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        self.name = company
         self._clock = clock
-        self._options = Options()
+        self._options = Options(company=company)
         self.company = Company(clock, lambda: self._options, monotonic)
         self.faults = FaultBook(by_operation, self._refuse, lambda: self._options.throttle_status)
         self.calls = CallLog()
@@ -52,6 +51,11 @@ class BambooHrSandbox:
             web.route("*", r"/api/{version:v1|v1_1}/{path:.*}", self._serve),
             *self._admin.routes(),
         ]
+
+    @property
+    def name(self) -> str:
+        """Of the company, as the older base path has it."""
+        return self._options.company
 
     @property
     def api_key(self) -> str:

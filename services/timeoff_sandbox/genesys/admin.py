@@ -147,7 +147,7 @@ class GenesysAdmin:
         delivery: Delivery,
         faults: FaultBook,
         time_off: TimeOffRoutes,
-        announce: Callable[[TimeOffRequest], None],
+        changed: Callable[[TimeOffRequest, bool], None],
     ) -> None:
         self._clock = clock
         self._workforce = workforce
@@ -159,7 +159,7 @@ class GenesysAdmin:
         self._delivery = delivery
         self._faults = faults
         self._time_off = time_off
-        self._announce = announce
+        self._changed = changed
 
     def routes(self) -> list[web.RouteDef]:
         base = "/admin/genesys"
@@ -222,8 +222,7 @@ class GenesysAdmin:
             request = self._book.get(operation.id)
             by = request.agent_id if operation.status == "CANCELED" else SUPERVISOR
             request = self._book.patch(request, change, by=by)
-        if not operation.silent:
-            self._announce(request)
+        self._changed(request, operation.silent)
         return self._book.truth(request)
 
     async def _requests(self, request: web.Request) -> Json:

@@ -70,6 +70,8 @@ class TimeOffRequest:
     #: Fields that replace the true ones in notification and REST, word for word.
     raw: Json = field(default_factory=dict)
     integration_status: str | None = None
+    #: The id that the last workflow gave it; Genesys keeps it to itself.
+    hris_request_id: str | None = None
     history: list[Json] = field(default_factory=list)
     #: The rendered REST model and its unit; a window of thousands is asked for again and again.
     _wire: tuple[str, Json] | None = None
@@ -166,6 +168,7 @@ class TimeOffRequest:
             "modifiedDate": instant(self.modified_at),
             "reviewedDate": None if self.reviewed_at is None else instant(self.reviewed_at),
             "integrationStatus": self.integration_status,
+            "hrisRequestId": self.hris_request_id,
             "raw": self.raw,
             "history": self.history,
         }

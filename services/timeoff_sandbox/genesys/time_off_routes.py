@@ -23,7 +23,7 @@ VIEW, ADD, EDIT = "wfm:timeOffRequest:view", "wfm:timeOffRequest:add", "wfm:time
 
 
 class TimeOffRoutes:
-    """`changed` is called after each change that Genesys would announce."""
+    """`changed` is called after each change of a request, `announce` where only a notification follows."""
 
     def __init__(
         self,
@@ -33,6 +33,7 @@ class TimeOffRoutes:
         workforce: Workforce,
         book: RequestBook,
         changed: Callable[[TimeOffRequest], None],
+        announce: Callable[[TimeOffRequest], None],
     ) -> None:
         self._gateway = gateway
         self._clock = clock
@@ -40,6 +41,7 @@ class TimeOffRoutes:
         self._workforce = workforce
         self._book = book
         self._changed = changed
+        self._announce = announce
         self._downloads: dict[str, tuple[datetime, Json]] = {}
         #: Every status that was set, oldest first.
         self.statuses: list[Json] = []
@@ -185,7 +187,7 @@ class TimeOffRoutes:
             }
         )
         if self.options.integration_status_emits:
-            self._changed(request)
+            self._announce(request)
 
     async def _status_query(self, call: Call) -> Answer:
         """Requests whose status nobody set yet are left out."""

@@ -9,6 +9,7 @@ from timeoff.hris.choices import TypeChoice
 from timeoff.hris.port import TimeOffType
 from timeoff.ledger.links import TypeLink
 from timeoff.settings.model import Settings, TypeSettings
+from timeoff.vocabulary import WritePath
 
 
 def choices(settings: Settings, target: str, linked: Iterable[TypeLink]) -> dict[tuple[str, str], TypeChoice]:
@@ -17,13 +18,24 @@ def choices(settings: Settings, target: str, linked: Iterable[TypeLink]) -> dict
     found: dict[tuple[str, str], TypeChoice] = {}
     for rule in settings.types:
         if rule.activity_code and rule.target in (None, target):
-            found["", rule.activity_code] = TypeChoice(rule.type_id, rule.type_id2, rule.minutes)
+            found["", rule.activity_code] = TypeChoice(
+                rule.type_id, rule.type_id2, rule.minutes, WritePath(settings.sync.write_path)
+            )
     for link in linked:
         rule_of_type = rules.get(link.type_id)
         found[link.management_unit_id, link.activity_code_id] = TypeChoice(
-            link.type_id, link.type_id2, rule_of_type.minutes if rule_of_type else "payable"
+            link.type_id,
+            link.type_id2,
+            rule_of_type.minutes if rule_of_type else "payable",
+            write_path(settings, link.plan_id),
         )
     return found
+
+
+def write_path(settings: Settings, plan_id: str | None) -> WritePath:
+    """Who books the requests of a time-off plan; None: of what no plan links."""
+    sync = settings.sync
+    return WritePath(sync.write_path_of_plans.get(plan_id or "", sync.write_path))
 
 
 def configured_type(type_: TimeOffType, settings: Settings, target: str) -> TimeOffType:

@@ -54,5 +54,5 @@ class Document(BaseModel):
 
 
 def is_id(text: str) -> bool:
-    """Is it a positive whole number, which may go into a path?"""
-    return text.isascii() and text.isdigit() and len(text) <= 19 and int(text) > 0
+    """Is it a positive whole number, which may go into a path? Written in one way: 07 is not the id 7."""
+    return text.isascii() and text.isdigit() and len(text) <= 19 and text[0] != "0"

@@ -110,6 +110,8 @@ class Capabilities:
     #: An accepted write is in effect within this time, or something went wrong; 0: at once, always.
     effective_within: float = 0.0
     balance_as_of: BalanceAsOf = BalanceAsOf.NONE
+    #: A balance counts records that are only requested. Where it does not, the ledger keeps what they take.
+    balance_counts_requested: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import asyncpg
 
 from timeoff.ledger.database import open_pool
 from timeoff.ledger.deployment import DeploymentStore
+from timeoff.ledger.handovers import Handovers
 from timeoff.ledger.lanes import Lanes
 from timeoff.ledger.links import LinkStore
 from timeoff.ledger.listener import ListenerStore
@@ -21,6 +22,7 @@ class Ledger:
         self.org = org
         self.holder = holder
         self.deployment = DeploymentStore(pool, org, holder)
+        self.handovers = Handovers(pool, org, holder)
         self.lanes = Lanes(pool, org, holder)
         self.links = LinkStore(pool, org)
         self.listener = ListenerStore(pool, org)

@@ -11,9 +11,10 @@ from typing import Any
 import asyncpg
 
 from timeoff.events import RequestContent
+from timeoff.handover import Handed
 from timeoff.ledger.database import Store
-from timeoff.ledger.rows import spec_from_json
-from timeoff.vocabulary import EntrySpec
+from timeoff.ledger.rows import handed_from_json, spec_from_json
+from timeoff.vocabulary import REMOVED_STATUSES, EntrySpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,11 @@ class KnownWrite:
 
 @dataclass(frozen=True, slots=True)
 class KnownRequest:
-    """A request with all its entries and writes, oldest write first."""
+    """A request with all its entries and writes, oldest write first.
+
+    `handed` is what a workflow said of it, where that is newer than `content` or all there is; `handover_id`
+    is set where one ever did. `bound` False: Genesys has not shown the request yet.
+    """
 
     request_id: str
     agent_id: str
@@ -58,6 +63,11 @@ class KnownRequest:
     replaced: bool
     entries: tuple[KnownEntry, ...]
     writes: tuple[KnownWrite, ...]
+    handed: Handed | None = None
+    handover_id: str | None = None
+    bound: bool = True
+    #: why it stands as `state` says
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +135,12 @@ def _request(row: asyncpg.Record) -> KnownRequest:
         look_first=row["look_first"],
         done_by_hand=row["done_by_hand"],
         booking=row["booking"],
-        content=RequestContent.model_validate_json(row["content"]) if row["content"] else None,
+        content=content_of(_content(row["provisional"]), _content(row["confirmed"])),
         replaced=row["replaced"],
+        handed=handed_from_json(row["handed"]) if row["handed"] else None,
+        handover_id=row["handover_id"],
+        bound=row["bound"],
+        reason=row["reason"],
         entries=tuple(
             KnownEntry(
                 each["booking"],
@@ -154,8 +168,19 @@ def _request(row: asyncpg.Record) -> KnownRequest:
     )
 
 
+def content_of(provisional: RequestContent | None, confirmed: RequestContent | None) -> RequestContent | None:
+    """What is wanted. A removal counts once it is confirmed: until then the leave may still be booked."""
+    if provisional is not None and confirmed is not None and provisional.status in REMOVED_STATUSES:
+        return confirmed
+    return provisional or confirmed
+
+
+def _content(value: str | None) -> RequestContent | None:
+    return RequestContent.model_validate_json(value) if value else None
+
+
 def _list(value: str | None) -> list[Any]:
     return list(json.loads(value)) if value else []
 
 
-__all__ = ["BalanceStore", "KnownEntry", "KnownLeave", "KnownRequest", "KnownWrite"]
+__all__ = ["BalanceStore", "KnownEntry", "KnownLeave", "KnownRequest", "KnownWrite", "content_of"]

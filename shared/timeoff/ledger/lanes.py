@@ -12,8 +12,8 @@ import asyncpg
 
 from timeoff.events import RequestContent
 from timeoff.ledger.database import Store
-from timeoff.ledger.rows import Case, Entry, Intent, RequestView, spec_from_json
-from timeoff.vocabulary import EntrySpec
+from timeoff.ledger.rows import Case, Entry, Intent, RequestView, handed_from_json, spec_from_json
+from timeoff.vocabulary import EntrySpec, WritePath
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ class KnownRecord:
     first_day: date
     last_day: date
     live: bool
+    #: by whom it was written
+    write_path: WritePath = WritePath.EVENTS
 
 
 class Lanes(Store):
@@ -99,6 +101,14 @@ class Lanes(Store):
         entries = await self._entries([request_pk])
         return _case(row, entries.get(request_pk, ()), blocked)
 
+    async def near(self, request_pk: int) -> list[Case]:
+        """What stands in the same lane on the same days and may be the same leave, on the other side: seen
+        in Genesys where the request was handed over, handed over where it was seen.
+        """
+        rows = await self.fetch(self.sql.near_of, request_pk)
+        found = [await self.case(row["request_pk"]) for row in rows]
+        return [case for case in found if case is not None]
+
     async def open_intent(self, lane_id: int) -> Intent | None:
         """The lane's open intent as the ledger holds it."""
         rows = await self.fetch(self.sql.load_open_intents, [lane_id])
@@ -121,7 +131,14 @@ class Lanes(Store):
     async def known_records(self, target: str, employee_id: str) -> list[KnownRecord]:
         """All records of an employee that the ledger knows, over all requests."""
         return [
-            KnownRecord(r["vendor_id"], tuple(r["chain"]), r["first_day"], r["last_day"], r["live"])
+            KnownRecord(
+                r["vendor_id"],
+                tuple(r["chain"]),
+                r["first_day"],
+                r["last_day"],
+                r["live"],
+                WritePath(r["write_path"]),
+            )
             for r in await self.fetch(self.sql.known_ids, target, employee_id)
         ]
 
@@ -241,6 +258,13 @@ def _case(row: asyncpg.Record, entries: tuple[Entry, ...], frozen: frozenset[dat
         unsettled=row["unsettled"],
         entries=entries,
         frozen=frozen,
+        write_path=WritePath(row["write_path"]),
+        handed=handed_from_json(row["handed"]) if row["handed"] else None,
+        handover_id=row["handover_id"],
+        handed_age=row["handed_age"] or 0.0,
+        adopt=row["adopt"],
+        entry_key=row["entry_key"],
+        near=row["near"],
     )
 
 

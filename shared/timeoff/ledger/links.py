@@ -100,6 +100,7 @@ class LinkStore(Store):
         *,
         cutover: date = date.min,
         codes: Collection[str] | None = None,
+        codes_of_flows: Collection[str] = (),
         outcomes_topic: str | None = None,
     ) -> list[asyncpg.Record]:
         """Keep what was looked up and `apply` it, both or nothing. Returns what was held."""
@@ -108,7 +109,9 @@ class LinkStore(Store):
             await connection.execute(
                 self.sql.store_links, self.org, json.dumps([asdict(link) for link in links])
             )
-            return await self._apply(connection, agents, exported, cutover, codes, outcomes_topic)
+            return await self._apply(
+                connection, agents, exported, cutover, codes, codes_of_flows, outcomes_topic
+            )
 
     async def apply(
         self,
@@ -117,15 +120,19 @@ class LinkStore(Store):
         *,
         cutover: date = date.min,
         codes: Collection[str] | None = None,
+        codes_of_flows: Collection[str] = (),
         outcomes_topic: str | None = None,
     ) -> list[asyncpg.Record]:
         """Requests of these agents follow the links in the ledger. Returns those held for want of one.
 
         Only requests that would be booked are held: of an exported status, not over before `cutover`, and
-        of one of the mapped activity `codes` (None: of any). Each hold leaves an event for the topic.
+        of one of the mapped activity `codes` (None: of any) that is not one of those which the workflows of
+        Genesys book. Each hold leaves an event for the topic.
         """
         async with self.pool.acquire() as connection, connection.transaction():
-            return await self._apply(connection, agents, exported, cutover, codes, outcomes_topic)
+            return await self._apply(
+                connection, agents, exported, cutover, codes, codes_of_flows, outcomes_topic
+            )
 
     async def _apply(
         self,
@@ -134,16 +141,17 @@ class LinkStore(Store):
         exported: Collection[str],
         cutover: date,
         codes: Collection[str] | None,
+        codes_of_flows: Collection[str],
         outcomes_topic: str | None,
     ) -> list[asyncpg.Record]:
-        wanted = None if codes is None else list(codes)
+        wanted, flows = None if codes is None else list(codes), list(codes_of_flows)
         await connection.execute(self.sql.add_lanes, self.org, agents)
         await connection.execute(self.sql.lock_misplaced, self.org, agents)
         await connection.execute(self.sql.assign_lanes, self.org, agents)
         held: list[asyncpg.Record] = await connection.fetch(
-            self.sql.hold_unlinked, self.org, agents, list(exported), cutover, wanted
+            self.sql.hold_unlinked, self.org, agents, list(exported), cutover, wanted, flows
         )
-        await connection.execute(self.sql.settle_unlinked, self.org, agents, list(exported), cutover)
+        await connection.execute(self.sql.settle_unlinked, self.org, agents, list(exported), cutover, flows)
         if held and outcomes_topic:
             await connection.execute(
                 self.sql.store_outgoing,
@@ -175,7 +183,7 @@ class LinkStore(Store):
         """(unit, activity code) to link."""
         return {
             (r["management_unit_id"], r["activity_code_id"]): TypeLink(
-                r["management_unit_id"], r["activity_code_id"], r["type_id"], r["type_id2"]
+                r["management_unit_id"], r["activity_code_id"], r["type_id"], r["type_id2"], r["plan_id"]
             )
             for r in await self.fetch(self.sql.type_links, self.org)
         }

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Any
 from uuid import UUID
 
 from timeoff.events import RequestContent
-from timeoff.vocabulary import REMOVED_STATUSES, Day, EntrySpec, EntryStatus
+from timeoff.handover import Handed
+from timeoff.vocabulary import REMOVED_STATUSES, Day, EntrySpec, EntryStatus, WritePath
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,55 @@ class Case:
     entries: tuple[Entry, ...] = ()
     #: dates frozen by an unsettled doubt of another request of this employee
     frozen: frozenset[date] = frozenset()
+    #: who books it, as recorded
+    write_path: WritePath = WritePath.EVENTS
+    #: what a workflow handed over last, under which id, and how many seconds ago
+    handed: Handed | None = None
+    handover_id: str | None = None
+    handed_age: float = 0.0
+    #: id of a record that a workflow named: taken over before anything is written
+    adopt: str | None = None
+    #: the name under which it is booked, where that is not the request's id
+    entry_key: str | None = None
+    #: something was handed over, or was seen in Genesys, that may be the same leave
+    near: bool = False
+    #: requests seen in Genesys that may each be what was handed over
+    rivals: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What stands for this request in `EntryKey`; never changes once something was written."""
+        return self.entry_key or self.view.request_id
+
+    @property
+    def bound(self) -> bool:
+        """False: handed over, and not seen in Genesys yet."""
+        return self.handover_id != self.view.request_id
+
+    @property
+    def order(self) -> Handed | None:
+        """What was handed over, where that is what counts; None: what Genesys shows counts."""
+        # What was booked for a workflow and Genesys never showed has nobody else who could say.
+        if self.write_path is WritePath.FLOWS or (not self.bound and self.live_entries):
+            return self.handed
+        return None
+
+    @property
+    def status(self) -> str | None:
+        """What is wanted now; None while nothing is known."""
+        if self.order is not None:
+            return self.order.status
+        return self.view.content.status if self.view.content else None
+
+    @property
+    def change_confirmed(self) -> bool:
+        """Nothing newer is awaited. A workflow's word is Genesys' own, so it needs no read."""
+        return self.order is not None or self.view.change_confirmed
+
+    @property
+    def removal_confirmed(self) -> bool:
+        """DENIED or CANCELED, and no doubt about it."""
+        return self.order.removed if self.order is not None else self.view.removal_confirmed
 
     @property
     def live_entries(self) -> tuple[Entry, ...]:
@@ -153,16 +204,54 @@ def spec_to_json(spec: EntrySpec) -> dict[str, Any]:
         "status": spec.status.value,
         "zone": spec.zone,
         "ruled": spec.ruled,
-        "days": [
-            {
-                "date": day.date.isoformat(),
-                "minutes": day.minutes,
-                "whole": day.whole,
-                "start": day.start.isoformat() if day.start else None,
-            }
-            for day in spec.days
-        ],
+        "days": _days_to_json(spec.days),
     }
+
+
+def handed_to_json(handed: Handed) -> dict[str, Any]:
+    """What was handed over as JSON for the ledger; its note, if any, waits there for its write."""
+    return {
+        "type_id": handed.type_id,
+        "type_id2": handed.type_id2,
+        "status": handed.status,
+        "days": _days_to_json(handed.days),
+        "note": handed.note,
+    }
+
+
+def handed_from_json(text: str) -> Handed:
+    data = json.loads(text)
+    return Handed(
+        type_id=data["type_id"],
+        type_id2=data.get("type_id2"),
+        status=data["status"],
+        days=_days_from_json(data["days"]),
+        note=data.get("note"),
+    )
+
+
+def _days_to_json(days: Iterable[Day]) -> list[dict[str, Any]]:
+    return [
+        {
+            "date": day.date.isoformat(),
+            "minutes": day.minutes,
+            "whole": day.whole,
+            "start": day.start.isoformat() if day.start else None,
+        }
+        for day in days
+    ]
+
+
+def _days_from_json(days: Iterable[Mapping[str, Any]]) -> tuple[Day, ...]:
+    return tuple(
+        Day(
+            date.fromisoformat(day["date"]),
+            day["minutes"],
+            day["whole"],
+            time.fromisoformat(day["start"]) if day.get("start") else None,
+        )
+        for day in days
+    )
 
 
 def spec_from_json(text: str | dict[str, Any]) -> EntrySpec:
@@ -174,13 +263,5 @@ def spec_from_json(text: str | dict[str, Any]) -> EntrySpec:
         status=EntryStatus(data["status"]),
         zone=data["zone"],
         ruled=data.get("ruled"),
-        days=tuple(
-            Day(
-                date.fromisoformat(day["date"]),
-                day["minutes"],
-                day["whole"],
-                time.fromisoformat(day["start"]) if day["start"] else None,
-            )
-            for day in data["days"]
-        ),
+        days=_days_from_json(data["days"]),
     )

@@ -17,7 +17,7 @@ import asyncpg
 from timeoff.ledger.database import REFUSED, Store, as_json
 from timeoff.ledger.group_commit import GroupCommit
 from timeoff.ledger.rows import spec_to_json
-from timeoff.vocabulary import EntrySpec
+from timeoff.vocabulary import EntrySpec, WritePath
 
 #: Kinds of intents that take leave away from somebody; the brake counts them. A `cancel_for_change` makes way
 #: for what is wanted now.
@@ -89,6 +89,8 @@ class Outcome:
     result_id: str | None = None
     entry: EntryChange | None = None
     event: OutgoingEvent | None = None
+    #: who books the request from now on; None: as it was
+    write_path: WritePath | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ class Announcement:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Something learnt: `kind` is answer, error, look, audit or operator. Details hold no notes."""
+    """Something learnt: `kind` is answer, error, look, audit, decision or operator. Details hold no notes."""
 
     kind: str
     detail: dict[str, Any]
@@ -280,6 +282,7 @@ def _outcome_row(outcome: Outcome) -> dict[str, Any]:
         "report": outcome.report,
         "entry": outcome.entry.to_json() if outcome.entry else None,
         "event": outcome.event,
+        "write_path": outcome.write_path,
     }
 
 

@@ -165,6 +165,15 @@ class SyncSettings(Section):
     writeback: bool = Field(True, description="show results in Genesys as integration status")
     writeback_every: Seconds = Field(2.0, description="statuses are gathered so long")
     attention_every: Seconds = Field(300.0, description="looks for ManuallyComplete on held and failed")
+    write_path: Literal["events", "flows"] = Field(
+        "events", description="who books: what the listener sees, or the calls of the Genesys workflows"
+    )
+    write_path_of_plans: dict[str, Literal["events", "flows"]] = Field(
+        default_factory=dict, description="other than `write_path`, by the id of the WFM time-off plan"
+    )
+    reservation_kept: Seconds = Field(
+        86400.0, description="handed over and not seen in Genesys for so long: a person has to look"
+    )
     links_every: Seconds = Field(86400.0, description="all agent links are looked up anew")
     probe_every: Seconds = Field(300.0, description="slow probe of a stopped target")
     rule: str | None = Field(None, description="pure function that may skip or change, package.module:name")
@@ -194,6 +203,10 @@ class TypeSettings(Section):
     )
     day_minutes: int | None = Field(None, ge=1, le=1440, description="length of a day; default: the HRIS's")
     step: Decimal | None = Field(None, gt=0, description="amounts are rounded to it, half up")
+    on_unknown_balance: Literal["refuse", "accept"] = Field(
+        "refuse", description="a workflow hands over a request, and nobody knows what is left"
+    )
+    overdraft: bool = Field(False, description="true: a workflow may hand over more than what is left")
 
 
 class LeaveSettings(Section):

@@ -56,7 +56,12 @@ def configure(settings: LoggingSettings, service: str) -> None:
             structlog.processors.JSONRenderer(default=str, ensure_ascii=False),
         ]
     else:
-        processors.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))
+        # Without local variables: they may hold notes or tokens.
+        processors.append(
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        )
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(settings.level),

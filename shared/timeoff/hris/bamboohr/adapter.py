@@ -83,6 +83,7 @@ class BambooHr:
             call_timeout=settings.call_timeout,
             throttle_signals=("429", "503 with Retry-After"),
             balance_as_of=BalanceAsOf.ANY_DATE,
+            balance_counts_requested=False,
         )
 
     @classmethod

@@ -7,6 +7,9 @@ WITH linked AS (
 ), named AS (
     SELECT r.request_pk FROM requests r JOIN linked USING (agent_id) WHERE r.org = $1 AND r.request_id = ANY ($7)
     UNION
+    SELECT r.request_pk FROM requests r JOIN lanes l USING (lane_id)
+    WHERE r.handover_id = ANY ($7) AND l.target = $2 AND l.employee_id = $3
+    UNION
     SELECT e.request_pk FROM entries e WHERE e.target = $2 AND e.employee_id = $3 AND cardinality($7) > 0
         AND (e.chain && $7 OR e.request_pk IN (SELECT request_pk FROM requests WHERE request_id = ANY ($7)))
 ), picked AS (
@@ -19,16 +22,27 @@ WITH linked AS (
     WHERE l.org = $1 AND l.target = $2 AND l.employee_id = $3 AND r.due_at IS NOT NULL
       AND r.state NOT IN ('settled', 'not_ours')
     UNION
+    -- A workflow said something of it that Genesys has not shown yet.
+    SELECT r.request_pk FROM lanes l JOIN requests r USING (lane_id)
+    WHERE l.org = $1 AND l.target = $2 AND l.employee_id = $3 AND r.handed IS NOT NULL
+      AND (r.state NOT IN ('settled', 'not_ours') OR r.write_path = 'events')
+    UNION
     SELECT e.request_pk FROM entries e
     WHERE e.target = $2 AND e.employee_id = $3
-      AND (NOT e.effective OR e.updated_at > now() - make_interval(secs => $6))
+      AND (NOT e.effective OR e.updated_at > now() - make_interval(secs => $6)
+           -- The HRIS may not count these.
+           OR (e.live AND e.spec->>'status' = 'requested'))
 )
 SELECT statement_timestamp() AS now,
        (SELECT jsonb_object_agg(partition, next_offset) FROM log_offsets
         WHERE log_group = $4 AND topic = $5) AS offsets,
        (SELECT array_agg(agent_id) FROM linked) AS agents,
-       r.request_pk, r.request_id, r.agent_id, r.management_unit_id, r.zone, r.state, r.look_first,
-       r.done_by_hand, r.booking, coalesce(r.provisional, r.confirmed) AS content,
+       r.request_pk, r.request_id, r.agent_id, r.management_unit_id, r.zone, r.state, r.reason, r.look_first,
+       r.done_by_hand, r.booking, r.provisional, r.confirmed,
+       r.handover_id, r.handover_id IS DISTINCT FROM r.request_id AS bound,
+       -- Where Genesys shows the request too, it shows soon what a workflow said of it, or never.
+       CASE WHEN r.write_path = 'flows' OR r.handover_id = r.request_id
+                 OR r.handed_at > now() - interval '1 hour' THEN r.handed END AS handed,
        r.request_pk IN (SELECT request_pk FROM named) AS replaced,
        (SELECT jsonb_agg(jsonb_build_object('booking', e.booking, 'part', e.part, 'spec', e.spec, 'live', e.live,
                'effective', e.effective, 'mine', e.employee_id = $3 AND e.target = $2))

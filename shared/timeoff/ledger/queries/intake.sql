@@ -44,6 +44,7 @@ WITH input AS (
     SELECT r.request_pk, coalesce(i.target, r.target) AS target
     FROM requests r JOIN locked USING (request_pk) JOIN input i ON i.request_id = r.request_id
     WHERE ((i.target IS NOT NULL AND i.target IS DISTINCT FROM r.target) OR i.agent_id <> r.agent_id)
+      AND (r.handed IS NULL OR r.write_path <> 'flows')  -- a workflow named the employee
       AND NOT EXISTS (SELECT FROM entries e WHERE e.request_pk = r.request_pk AND (e.live OR NOT e.effective))
       AND NOT EXISTS (SELECT FROM intents n WHERE n.request_pk = r.request_pk AND n.settled_at IS NULL)
 ), changed AS (
@@ -61,6 +62,8 @@ WITH input AS (
         -- A person's word stands while Genesys says the same, whatever unit it comes from now.
         done_by_hand = r.done_by_hand AND (NOT i.due OR (i.version, i.confirmed, i.provisional)
             IS NOT DISTINCT FROM (r.version, r.confirmed, r.provisional)),
+        -- What a workflow said of it is there now.
+        handed = CASE WHEN NOT i.due OR r.write_path = 'flows' THEN r.handed END,
         due_at = CASE WHEN i.due OR m.target IS NOT NULL THEN now() ELSE r.due_at END,
         target = coalesce(m.target, r.target),
         look_first = r.look_first OR (m.target IS NOT NULL AND r.lane_id IS NOT NULL),

@@ -27,7 +27,13 @@ RETURNING l.lane_id, l.epoch, l.target, l.employee_id;
 -- name: load_cases
 SELECT r.*, l.epoch, l.employee_id, a.employee_id AS linked_employee_id,
        coalesce(r.audit_at <= now(), false) AS audit_due,
-       EXISTS (SELECT FROM intents i WHERE i.request_pk = r.request_pk AND i.outcome = 'unsettled') AS unsettled
+       extract(epoch FROM now() - r.handed_at)::float8 AS handed_age,
+       EXISTS (SELECT FROM intents i WHERE i.request_pk = r.request_pk AND i.outcome = 'unsettled') AS unsettled,
+       -- Handed over and not seen in Genesys: itself, or another of this lane on the same days.
+       (r.handover_id IS NULL OR r.handover_id = r.request_id) AND EXISTS (
+           SELECT FROM requests h
+           WHERE h.lane_id = r.lane_id AND h.handed IS NOT NULL AND h.handover_id = h.request_id
+             AND h.first_day <= r.last_day AND h.last_day >= r.first_day) AS near
 FROM lanes l
 CROSS JOIN LATERAL (
     SELECT * FROM requests q
@@ -42,11 +48,27 @@ ORDER BY l.lane_id, r.priority, r.first_day NULLS LAST, r.request_pk;
 -- name: load_request
 SELECT r.*, l.epoch, l.employee_id, a.employee_id AS linked_employee_id,
        coalesce(r.audit_at <= now(), false) AS audit_due,
-       EXISTS (SELECT FROM intents i WHERE i.request_pk = r.request_pk AND i.outcome = 'unsettled') AS unsettled
+       extract(epoch FROM now() - r.handed_at)::float8 AS handed_age,
+       EXISTS (SELECT FROM intents i WHERE i.request_pk = r.request_pk AND i.outcome = 'unsettled') AS unsettled,
+       -- Handed over and not seen in Genesys: itself, or another of this lane on the same days.
+       (r.handover_id IS NULL OR r.handover_id = r.request_id) AND EXISTS (
+           SELECT FROM requests h
+           WHERE h.lane_id = r.lane_id AND h.handed IS NOT NULL AND h.handover_id = h.request_id
+             AND h.first_day <= r.last_day AND h.last_day >= r.first_day) AS near
 FROM requests r
 JOIN lanes l USING (lane_id)
 LEFT JOIN agent_links a ON a.org = r.org AND a.agent_id = r.agent_id AND a.target = l.target
 WHERE r.request_pk = $1;
+
+-- name: near_of
+-- What may be one leave with a request: handed over and not seen in Genesys, or seen and not handed over, on
+-- one of its days.
+SELECT o.request_pk FROM requests r JOIN requests o USING (lane_id)
+WHERE r.request_pk = $1 AND o.request_pk <> r.request_pk
+  AND o.first_day <= r.last_day AND o.last_day >= r.first_day
+  AND (o.handover_id IS NULL) IS DISTINCT FROM (r.handover_id IS NULL)
+  AND (o.handover_id IS NULL OR o.handover_id = o.request_id)
+ORDER BY o.request_pk LIMIT 50;
 
 -- name: load_entries
 SELECT *, extract(epoch FROM now() - updated_at)::float8 AS age
@@ -67,9 +89,9 @@ SELECT booking, part, spec, previous FROM intents
 WHERE request_pk = $1 AND kind IN ('insert', 'update') ORDER BY created_at;
 
 -- name: known_ids
-SELECT vendor_id, chain, (spec->'days'->0->>'date')::date AS first_day,
-       (spec->'days'->-1->>'date')::date AS last_day, live
-FROM entries WHERE target = $1 AND employee_id = $2;
+SELECT e.vendor_id, e.chain, (e.spec->'days'->0->>'date')::date AS first_day,
+       (e.spec->'days'->-1->>'date')::date AS last_day, e.live, r.write_path
+FROM entries e JOIN requests r USING (request_pk) WHERE e.target = $1 AND e.employee_id = $2;
 
 -- name: count_first_looks
 SELECT count(*) FROM (

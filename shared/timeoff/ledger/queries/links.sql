@@ -17,6 +17,7 @@ JOIN lanes l ON l.lane_id = r.lane_id
 LEFT JOIN agent_links a ON a.org = r.org AND a.agent_id = r.agent_id AND a.target = r.target
 WHERE r.org = $1 AND r.target = ANY ($2::text[])
   AND (r.due_at <= now() + interval '5 s' OR (r.state = 'held' AND r.reason = 'no_employee'))
+  AND (r.handed IS NULL OR r.write_path <> 'flows' AND r.handover_id <> r.request_id)  -- whom it is for was said when it was handed over
   AND (a.agent_id IS NULL OR a.employee_id <> l.employee_id)
   AND NOT EXISTS (SELECT FROM entries e WHERE e.request_pk = r.request_pk AND (e.live OR NOT e.effective))
   AND NOT EXISTS (SELECT FROM intents i WHERE i.request_pk = r.request_pk AND i.settled_at IS NULL);
@@ -67,6 +68,7 @@ SELECT FROM requests r
 LEFT JOIN agent_links a ON a.org = r.org AND a.agent_id = r.agent_id AND a.target = r.target
 LEFT JOIN lanes l ON l.org = r.org AND l.target = a.target AND l.employee_id = a.employee_id
 WHERE r.org = $1 AND r.agent_id = ANY ($2::text[]) AND (r.lane_id IS NULL OR r.lane_id IS DISTINCT FROM l.lane_id)
+  AND (r.handed IS NULL OR r.write_path <> 'flows' AND r.handover_id <> r.request_id)
 ORDER BY r.request_pk FOR NO KEY UPDATE OF r;
 
 -- name: assign_lanes
@@ -78,6 +80,7 @@ WITH wanted AS (
     JOIN agent_links a ON a.org = r.org AND a.agent_id = r.agent_id AND a.target = r.target
     JOIN lanes l ON l.org = r.org AND l.target = a.target AND l.employee_id = a.employee_id
     WHERE r.org = $1 AND r.agent_id = ANY ($2::text[]) AND r.lane_id IS DISTINCT FROM l.lane_id
+      AND (r.handed IS NULL OR r.write_path <> 'flows' AND r.handover_id <> r.request_id)
       AND NOT EXISTS (SELECT 1 FROM entries e WHERE e.request_pk = r.request_pk AND (e.live OR NOT e.effective))
       AND NOT EXISTS (SELECT 1 FROM intents i WHERE i.request_pk = r.request_pk AND i.settled_at IS NULL)
     ORDER BY r.request_pk FOR NO KEY UPDATE OF r
@@ -90,7 +93,8 @@ FROM wanted WHERE r.request_pk = wanted.request_pk;
 
 -- name: hold_unlinked
 -- Requests of agents without an employee wait for a person, or for the next look-up that finds one, if they
--- are exported ($3), not over ($4), and of a mapped code ($5). Genesys is told only where we write.
+-- are exported ($3), not over ($4), and of a mapped code ($5) that no workflow books ($6). Genesys is told only
+-- where we write.
 UPDATE requests r
 SET state = 'held', reason = a.problem, detail = '{}', due_at = NULL, look_first = true,
     revision = r.revision + 1,
@@ -104,6 +108,7 @@ WHERE a.org = r.org AND a.agent_id = r.agent_id AND a.target = r.target AND a.pr
   AND coalesce(r.provisional, r.confirmed)->>'status' = ANY ($3::text[])
   AND (r.last_day IS NULL OR r.last_day >= $4::date)
   AND ($5::text[] IS NULL OR coalesce(r.provisional, r.confirmed)->>'activity_code_id' = ANY ($5::text[]))
+  AND NOT coalesce(r.provisional, r.confirmed)->>'activity_code_id' = ANY ($6::text[])
 RETURNING r.request_id, r.agent_id, r.reason, r.target, r.version, r.revision;
 
 -- name: settle_unlinked!
@@ -113,7 +118,9 @@ SET due_at = NULL, revision = r.revision + 1, look_first = true,
     state = CASE WHEN coalesce(r.provisional, r.confirmed)->>'status' = ANY ($3::text[])
         THEN 'not_ours' ELSE 'settled' END,
     reason = CASE WHEN NOT coalesce(r.provisional, r.confirmed)->>'status' = ANY ($3::text[])
-        THEN 'not_exported' WHEN r.last_day < $4::date THEN 'before_cutover' ELSE 'unmapped' END
+        THEN 'not_exported' WHEN r.last_day < $4::date THEN 'before_cutover'
+        WHEN coalesce(r.provisional, r.confirmed)->>'activity_code_id' = ANY ($5::text[])
+        THEN 'written_by_flows' ELSE 'unmapped' END
 FROM agent_links a
 WHERE a.org = r.org AND a.agent_id = r.agent_id AND a.target = r.target AND a.problem IS NOT NULL
   AND r.org = $1 AND r.agent_id = ANY ($2::text[]) AND r.lane_id IS NULL AND r.due_at <= now();
@@ -139,12 +146,12 @@ DELETE FROM type_links
 WHERE org = $1 AND management_unit_id = $2 AND NOT activity_code_id = ANY ($3::text[]);
 
 -- name: type_links
-SELECT management_unit_id, activity_code_id, type_id, type_id2 FROM type_links WHERE org = $1;
+SELECT management_unit_id, activity_code_id, type_id, type_id2, plan_id FROM type_links WHERE org = $1;
 
 -- name: type_links_mark
 -- Changes with the content of type_links, and with nothing else.
 SELECT count(*) || ':' || coalesce(sum(hashtextextended(concat_ws(
-    chr(31), management_unit_id, activity_code_id, type_id, coalesce(type_id2, '')), 0)), 0)
+    chr(31), management_unit_id, activity_code_id, type_id, coalesce(type_id2, ''), coalesce(plan_id, '')), 0)), 0)
 FROM type_links WHERE org = $1;
 
 -- name: waiting_for_types
@@ -152,7 +159,7 @@ FROM type_links WHERE org = $1;
 SELECT DISTINCT management_unit_id, coalesce(provisional, confirmed)->>'activity_code_id' AS activity_code_id,
        reason, detail->>'type_id' AS type_id
 FROM requests
-WHERE org = $1 AND target = $2 AND (state = 'not_ours' AND reason = 'unmapped'
+WHERE org = $1 AND target = $2 AND (state = 'not_ours' AND reason IN ('unmapped', 'written_by_flows')
     OR state = 'held' AND reason IN ('mapping_vanished', 'unknown_type'));
 
 -- name: reopen_types

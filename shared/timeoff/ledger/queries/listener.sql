@@ -20,7 +20,7 @@ WHERE org = $1 AND request_id = ANY ($2::text[]) AND version IS NOT NULL AND NOT
 
 -- name: known_requests
 SELECT agent_id, request_id, version FROM requests
-WHERE org = $1 AND agent_id = ANY ($2::text[]) AND NOT missing
+WHERE org = $1 AND agent_id = ANY ($2::text[]) AND NOT missing AND handover_id IS DISTINCT FROM request_id
   AND (last_day IS NULL OR last_day >= current_date - 60);
 
 -- name: open_gap

@@ -8,8 +8,10 @@ DELETE FROM outbox WHERE outbox_id = ANY ($1::bigint[]);
 -- name: reports_due
 SELECT request_pk, request_id, agent_id, management_unit_id, report, state
 FROM requests
-WHERE org = $1 AND report IS DISTINCT FROM reported AND management_unit_id IS NOT NULL
-  AND write_path = 'events'
+WHERE org = $1 AND report IS NOT NULL AND report IS DISTINCT FROM reported AND management_unit_id IS NOT NULL
+  AND handover_id IS DISTINCT FROM request_id
+  -- Where a workflow books, Genesys makes a status of the answer: only what ended otherwise later is told.
+  AND (write_path = 'events' OR (handed IS NOT NULL AND (answer_until IS NULL OR answer_until < now())))
 ORDER BY request_pk LIMIT $2;
 
 -- name: reported!
@@ -24,6 +26,7 @@ UPDATE requests r SET reported = told.status FROM told WHERE r.request_pk = told
 SELECT request_pk, request_id, agent_id, management_unit_id
 FROM requests
 WHERE org = $1 AND state IN ('held', 'failed') AND NOT done_by_hand AND management_unit_id IS NOT NULL
+  AND handover_id IS DISTINCT FROM request_id
 ORDER BY request_pk;
 
 -- name: done_by_hand!

@@ -8,7 +8,8 @@ WITH outcomes AS (
         lane_id bigint, epoch bigint, request_pk bigint, revision bigint,
         intent_id uuid, outcome text, result_id text,
         state text, reason text, detail jsonb, due_in float8, attempts int, booking int, writes int,
-        look_first boolean, doubted boolean, keep boolean, audit_in float8, report text, entry jsonb, event jsonb)
+        look_first boolean, doubted boolean, keep boolean, audit_in float8, report text, entry jsonb, event jsonb,
+        write_path text)
 ), announced AS (
     SELECT * FROM jsonb_to_recordset($2::jsonb) AS a (
         lane_id bigint, epoch bigint, request_pk bigint, revision bigint, intent_id uuid, holder text,
@@ -55,6 +56,9 @@ WITH outcomes AS (
             ELSE o.next_audit
         END,
         report = coalesce(o.report, r.report),
+        -- What was handed over on the other path counts no more; what was handed over since does.
+        write_path = CASE WHEN o.current THEN coalesce(o.write_path, r.write_path) ELSE r.write_path END,
+        handed = CASE WHEN NOT o.current OR o.write_path IS NULL THEN r.handed END,
         revision = r.revision + 1
     FROM fenced o
     WHERE r.request_pk = o.request_pk
