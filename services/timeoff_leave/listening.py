@@ -26,5 +26,5 @@ def listening(host: str, port: int) -> Iterator[list[socket.socket]]:
             ]
         except OSError as error:
             said = error.strerror or error
-            raise SettingsError([f"leave: cannot listen on {host}:{port}: {said}"]) from error
+            raise SettingsError([f"leave.port: cannot listen on {host}:{port}: {said}"]) from error
         yield sockets

@@ -46,6 +46,7 @@ ADVICE: Mapping[str, str] = {
     "rule_skips_booked": "the rule skips a request that is booked: cancel it by hand, or change the rule",
     "twin_not_cancelled": "a second record of this leave stands in the HRIS: cancel it by hand, then retry",
     "internal_error": "a fault in this software or an adapter: report it with the log line, then retry",
+    "not_handed_over": "changed in Genesys, but no workflow brought it: change the entry by hand, then retry",
     "ambiguous_binding": "several requests are what was handed over once: cancel those that are void, retry",
     "never_seen": "handed over, but Genesys never showed the request: look there and at the coverage, retry",
     "record_unknown": "a workflow named a record that the HRIS lacks for this employee: book by hand",

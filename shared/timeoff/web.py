@@ -65,7 +65,9 @@ async def serve_monitor(
             await web.TCPSite(runner, http.host, http.port).start()
         except OSError as error:
             where = f"{http.host}:{http.port}"
-            raise SettingsError([f"http: cannot listen on {where}: {error.strerror or error}"]) from error
+            raise SettingsError(
+                [f"http.port: cannot listen on {where}: {error.strerror or error}"]
+            ) from error
         host, port = runner.addresses[0][:2]
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         get_logger().info("monitor.listening", url=url)

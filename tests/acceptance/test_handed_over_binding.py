@@ -271,3 +271,16 @@ async def _waits_for_turn(system: System) -> bool:
             "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
         )
     )
+
+
+async def test_a_call_that_may_be_about_either_of_two_seen_requests_is_held(
+    database_url: str, tmp_path: Path
+) -> None:
+    """Promise: without start times a call picks none of them by chance."""
+    async with office(database_url, tmp_path) as (system, desk):
+        agent, on = system.agents[0], in_days(20)
+        for hour in (9, 14):
+            await system.submit(agent, status="PENDING", **part(agent, on, hour))
+        await system.quiet()
+        answer = await insert(desk, agent, on, timeOffStatus="PENDING", **part_called(on, 9, timed=False))
+        await system.state(id_of(answer), "held", "ambiguous_binding")

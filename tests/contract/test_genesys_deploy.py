@@ -98,13 +98,18 @@ def test_files_for_another_place_name_it_everywhere(tmp_path: Path) -> None:
     assert (flow["name"], flow["division"]) == ("HRIS-Get-Balance (a b)", "Europe")
     assert list(call_of(flow)["category"]) == ["HR: time off"]
     assert list(call_of(flow)["category"]["HR: time off"]["dataAction"]) == ["HRIS-Get-Balance (a b)"]
+    values = json.loads((tmp_path / "postman" / "timeoff-sync.postman_environment.json").read_text())[
+        "values"
+    ]
+    assert {"https://hr.acme.example/timeoff"} == {v["value"] for v in values if v["key"] == "baseUrl"}
     requests = (tmp_path / "postman" / "timeoff-sync.postman_collection.json").read_text()
     assert "/v1/flows/get-balance?target=a+b" in requests
     assert "/api/v2/flows?name=HRIS-Get-Balance%20%28a%20b%29" in requests
 
 
 @pytest.mark.parametrize(
-    "address", ["balance.example.com", "ftp://a.example", "https://a/${x}", "https://a?b=c"]
+    "address",
+    ["balance.example.com", "http://a.example", "ftp://a.example", "https://a/${x}", "https://a?b=c"],
 )
 def test_an_address_that_is_none_is_refused(address: str, tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as refused:

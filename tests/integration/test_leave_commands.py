@@ -119,7 +119,7 @@ async def test_a_service_that_finds_an_address_taken_changes_nothing(database_ur
     async with served(database_url) as leave:
         port = leave.url.rpartition(":")[2]
         other = {**environment(database_url), "TIMEOFF_LEAVE__ADMINISTRATOR_PASSWORD": "another password"}
-        for name, key in (("TIMEOFF_LEAVE__PORT", "leave"), ("TIMEOFF_HTTP__PORT", "http")):
+        for name, key in (("TIMEOFF_LEAVE__PORT", "leave.port"), ("TIMEOFF_HTTP__PORT", "http.port")):
             code, printed = await command({**other, name: port}, "leave")
             assert (code, f"{key}: cannot listen on 127.0.0.1:{port}" in printed) == (2, True), printed
         assert await leave.get("/leave-types/8"), "its tokens are still good"

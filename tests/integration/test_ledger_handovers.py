@@ -285,6 +285,8 @@ async def test_an_answer_by_itself_is_nothing_to_report(path: WritePath, databas
         await ledger.handovers.answered(taken.handover_id, taken.revision, ERROR)
         assert await shown(ledger, taken.handover_id) == ("Error", "Error")
         assert await due(ledger) == []
+        await ledger.pool.execute("UPDATE requests SET report = NULL")
+        assert await due(ledger) == []
 
 
 async def test_nothing_is_told_while_a_call_may_answer_and_only_a_difference_after(database_url: str) -> None:
@@ -308,6 +310,23 @@ async def test_a_call_that_nobody_answers_is_told_when_its_time_is_over(database
         await settle(ledger, COMPLETE)
         assert await due(ledger) == []
         await ledger.pool.execute("UPDATE requests SET answer_until = now() - interval '1 s'")
+        assert await due(ledger) == [("r1", "AutomaticallyComplete")]
+
+
+async def test_a_change_that_nobody_answers_is_told_when_it_is_booked_and_not_before(
+    database_url: str,
+) -> None:
+    """Promise: Genesys saw the first call complete and the second fail; what was told of the first is no news
+    of the second.
+    """
+    async with opened(database_url) as ledger:
+        taken = await seen_and_handed(ledger)
+        await settle(ledger, COMPLETE)
+        await ledger.handovers.answered(taken.handover_id, taken.revision, COMPLETE)
+        await hand(ledger, "r1", handed(TUESDAY))
+        await ledger.pool.execute("UPDATE requests SET answer_until = now() - interval '1 s'")
+        assert await due(ledger) == []
+        await settle(ledger, COMPLETE)
         assert await due(ledger) == [("r1", "AutomaticallyComplete")]
 
 

@@ -75,7 +75,7 @@ async def test_metrics_in_the_format_the_scraper_asks_for() -> None:
 async def test_an_address_in_use_is_a_mistake_of_the_settings() -> None:
     async with serve_monitor(HttpSettings(), ready={}) as monitor:
         port = int(monitor.url.rpartition(":")[2])
-        with pytest.raises(SettingsError, match=rf"http: cannot listen on 127.0.0.1:{port}"):
+        with pytest.raises(SettingsError, match=rf"http.port: cannot listen on 127.0.0.1:{port}"):
             async with serve_monitor(HttpSettings(port=port), ready={}):
                 raise AssertionError("it listened")
     with pytest.raises(aiohttp.ClientConnectorError):

@@ -13,6 +13,7 @@ from tests.support.cases import MONDAY, TUESDAY, case, content, days, entry, rec
 import timeoff.days
 import timeoff_sync.bookings
 import timeoff_sync.decide
+import timeoff_sync.handed
 import timeoff_sync.lane_run
 import timeoff_sync.links
 import timeoff_sync.outcomes
@@ -173,6 +174,7 @@ def test_every_reason_to_hold_or_fail_comes_with_what_to_do() -> None:
         timeoff.days,
         timeoff_sync.bookings,
         timeoff_sync.decide,
+        timeoff_sync.handed,
         timeoff_sync.lane_run,
         timeoff_sync.links,
         timeoff_sync.outcomes,

@@ -321,7 +321,8 @@ class Booking:
             pause = min(pause * 1.5, longest)
 
     async def _answered(self, call: _Call, progress: Progress) -> Result:
-        shown = IntegrationStatus.AUTOMATICALLY_COMPLETE if progress.state == "waiting" else None
+        done = progress.state in ("settled", "waiting")
+        shown = IntegrationStatus.AUTOMATICALLY_COMPLETE if done else IntegrationStatus.ERROR
         await self._handovers.answered(progress.handover_id, progress.revision, shown)
         return answer_of(progress, removed=call.handed.removed)
 
@@ -370,9 +371,12 @@ def _not_ours(call: _Call) -> Result | None:
 
 
 def _same(near: Sequence[Known], call: _Call) -> Known | None:
-    """The request that this call is about, if it is there already; one that was handed over comes first."""
+    """The request that this call is about, if it is there already; one that was handed over comes first. None
+    where Genesys shows several that it may be.
+    """
     found = [known for known in near if _asks_for(known, call.rules, call.handed)]
-    return min(found, key=lambda known: known.handover_id is None, default=None)
+    handed_over = next((known for known in found if known.handover_id is not None), None)
+    return handed_over or (found[0] if len(found) == 1 else None)
 
 
 def _fuller(call: _Call, known: Known) -> _Call:

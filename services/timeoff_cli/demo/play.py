@@ -244,7 +244,8 @@ SELECT (SELECT count(*) FROM ledger.requests WHERE due_at <= now()) AS due,
        (SELECT count(*) FROM ledger.requests WHERE state = 'waiting' AND due_at IS NOT NULL) AS waiting,
        (SELECT count(*) FROM ledger.gaps WHERE closed_at IS NULL) AS gaps,
        (SELECT count(*) FROM ledger.outbox) AS outgoing,
-       (SELECT count(*) FROM ledger.requests WHERE report IS DISTINCT FROM reported) AS reports,
+       (SELECT count(*) FROM ledger.requests WHERE report IS DISTINCT FROM reported
+        AND handover_id IS DISTINCT FROM request_id) AS reports,
        (SELECT count(*) FROM ledger.requests) AS known
 """
 
