@@ -143,8 +143,8 @@ class Booking:
                 f"time-off plans with different write paths link type {type_id}, and it is not known of which"
                 " management unit the employee is"
             )
-        if new and not handed.removed and not await self._employs(target, employee_id):
-            return failed(404, f"the HRIS knows no employee {employee_id[:80]}")
+        if new and not await self._employs(target, employee_id):
+            return _no_employee(employee_id)
         if paths == {WritePath.FLOWS} and not await self._writes(person):
             # Refused for now: what is refused must not be booked later by itself.
             return not_allowed(SHADOW)
@@ -230,6 +230,8 @@ class Booking:
             return not_allowed(f"{id[:80]} is not of employee {call.employee_id[:80]}")
         held: Mapping[date, Decimal] = {}
         if known is None:
+            if not await self._employs(call.target, call.employee_id):
+                return _no_employee(call.employee_id)
             found = await self._at_the_hris(call, id)
             if call.path is WritePath.EVENTS and (refusal := _unknown(call, id, found)) is not None:
                 return refusal
@@ -325,6 +327,10 @@ class Booking:
         shown = IntegrationStatus.AUTOMATICALLY_COMPLETE if done else IntegrationStatus.ERROR
         await self._handovers.answered(progress.handover_id, progress.revision, shown)
         return answer_of(progress, removed=call.handed.removed)
+
+
+def _no_employee(employee_id: str) -> Result:
+    return failed(404, f"the HRIS knows no employee {employee_id[:80]}")
 
 
 def _unknown(call: _Call, id: str, found: HrisEntry | None) -> Result | None:
