@@ -150,12 +150,13 @@ async def test_a_pending_request_is_a_requested_record_until_it_is_approved_or_d
         one = await insert(desk, approved, in_days(20), timeOffStatus="PENDING")
         two = await insert(desk, denied, in_days(20), timeOffStatus="PENDING")
         assert {entry["status"] for entry in await system.entries()} == {"requested"}
-        assert await left(desk, approved) == await left(desk, denied) == full - 480
+        await comes_to(system, desk, approved, full - 480)
+        await comes_to(system, desk, approved, full - 480)
 
         one = await update(desk, id_of(one), approved, in_days(20))
         (entry,) = [each for each in await system.entries() if each["status"] == "approved"]
         assert str(entry["id"]) == id_of(one)
-        assert await left(desk, approved) == full - 480
+        await comes_to(system, desk, approved, full - 480)
         gone = await update(desk, id_of(two), denied, in_days(20), timeOffStatus="DENIED")
         assert ended(gone) == (200, "Complete")
         assert await live(system) == [id_of(one)]
@@ -172,18 +173,18 @@ async def test_a_reservation_counts_until_the_request_is_seen_and_booked(
     async with replicas(database_url, tmp_path) as (system, desk, other):
         agent = system.agents[0]
         before = await left(desk, agent)
-        assert await left(other, agent) == before
+        await comes_to(system, other, agent, before)
         answer = await insert(desk, agent, in_days(20), in_days(21), timeOffStatus="PENDING")
         assert await system.entries() == []
         for each in (desk, other):
-            assert await left(each, agent) == before - 960
+            await comes_to(system, each, agent, before - 960)
 
         request = await system.submit(agent, in_days(20), in_days(21), status="PENDING")
         row = await one_row(system)
         assert (row["request_id"], row["handover_id"]) == (request, id_of(answer))
         await system.quiet()
         for each in (desk, other):
-            assert await left(each, agent) == before - 960
+            await comes_to(system, each, agent, before - 960)
         assert await system.entries() == []
 
         again = await update(desk, id_of(answer), agent, in_days(20), in_days(21))
@@ -210,14 +211,14 @@ async def test_a_denied_reservation_is_given_back(first: str, database_url: str,
         answer = await insert(desk, agent, in_days(20), timeOffStatus="PENDING")
         request = await system.submit(agent, in_days(20), status="PENDING")
         await one_row(system)
-        assert await left(desk, agent) == before - 480
+        await comes_to(system, desk, agent, before - 480)
         if first == "call":
             denied = await update(desk, id_of(answer), agent, in_days(20), timeOffStatus="DENIED")
             assert id_of(denied) == id_of(answer)
-            assert await left(desk, agent) == before
+            await comes_to(system, desk, agent, before)
         await system.change(request, status="DENIED")
         await system.quiet()
-        assert await left(desk, agent) == before
+        await comes_to(system, desk, agent, before)
         assert await system.writes() == []
 
 
@@ -233,10 +234,10 @@ async def test_cancelled_before_it_was_seen(database_url: str, tmp_path: Path) -
         request = await system.submit(agent, in_days(20), status="PENDING")
         gone = await update(desk, id_of(answer), agent, in_days(20), timeOffStatus="CANCELED")
         assert id_of(gone) == id_of(answer)
-        assert await left(desk, agent) == before
+        await comes_to(system, desk, agent, before)
         again = await insert(desk, agent, in_days(20), timeOffStatus="PENDING")
         assert id_of(again) != id_of(answer)
-        assert await left(desk, agent) == before - 480
+        await comes_to(system, desk, agent, before - 480)
         await system.delivery(drop=0.0)
         await system.change(request, status="CANCELED")
         await system.state(request, "settled", "removed")
@@ -244,7 +245,7 @@ async def test_cancelled_before_it_was_seen(database_url: str, tmp_path: Path) -
         await system.state(anew, "settled", "insert")
         await system.quiet()
         assert await booked_days(system) == [in_days(20)]
-        assert await left(desk, agent) == before - 480
+        await comes_to(system, desk, agent, before - 480)
         assert {row["request_id"]: row["handover_id"] for row in await rows(system)} == {
             request: None,
             anew: id_of(again),
@@ -260,13 +261,13 @@ async def test_changed_before_it_was_seen(database_url: str, tmp_path: Path) -> 
         answer = await insert(desk, agent, in_days(20))
         changed = await update(desk, id_of(answer), agent, in_days(22), in_days(23))
         assert id_of(changed) == id_of(answer)
-        assert await left(desk, agent) == before - 960
+        await comes_to(system, desk, agent, before - 960)
         request = await system.submit(agent, in_days(22), in_days(23))
         row = await one_row(system)
         assert (row["request_id"], row["handover_id"]) == (request, id_of(answer))
         await system.quiet()
         assert await booked_days(system) == [in_days(22), in_days(23)]
-        assert await left(desk, agent) == before - 960
+        await comes_to(system, desk, agent, before - 960)
 
 
 # -- both at once ---------------------------------------------------------------------------------------
@@ -317,7 +318,8 @@ async def test_one_record_whoever_is_first(path: Any, first: str, database_url: 
         assert len({id_of(answer) for answer in answers}) == 1
         await system.quiet()
         assert await booked_days(system) == [day]
-        assert await left(one, agent) == await left(two, agent) == before - 480
+        await comes_to(system, one, agent, before - 480)
+        await comes_to(system, two, agent, before - 480)
 
         answers = await both(
             lambda: system.change(requests[0], status="CANCELED"),

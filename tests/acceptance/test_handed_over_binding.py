@@ -84,7 +84,7 @@ async def test_what_cannot_be_told_apart_is_held_until_a_person_cancels_one(
         await system.start_sync()
         standing = await system.state(id_of(answer), "held", "ambiguous_binding")
         assert sorted(standing.detail["requests"]) == sorted(two)
-        assert await left(desk, agent) == before - 120
+        await comes_to(system, desk, agent, before - 120)
 
         shown = await command("held", "--json", config=system.config)
         (item,) = json.loads(shown.out)
@@ -94,11 +94,11 @@ async def test_what_cannot_be_told_apart_is_held_until_a_person_cancels_one(
         await system.change(two[0], status="CANCELED")
         found = {row["request_id"]: row["handover_id"] for row in await bound_rows(system, 2)}
         assert found == {two[0]: None, two[1]: id_of(answer)}
-        assert await left(desk, agent) == before - 120
+        await comes_to(system, desk, agent, before - 120)
         await system.change(two[1], status="APPROVED")
         await system.quiet()
         assert len(await live(system)) == 1
-        assert await left(desk, agent) == before - 120
+        await comes_to(system, desk, agent, before - 120)
 
 
 async def test_two_requests_and_one_call_that_may_be_either_are_both_booked(
@@ -115,7 +115,7 @@ async def test_two_requests_and_one_call_that_may_be_either_are_both_booked(
         await system.state(id_of(answer), "held", "ambiguous_binding")
         await system.quiet()
         assert len(await live(system)) == 2
-        assert await left(desk, agent) == before - 240
+        await comes_to(system, desk, agent, before - 240)
 
 
 async def test_never_seen_is_shown_to_a_person_and_binds_all_the_same(
@@ -128,7 +128,7 @@ async def test_never_seen_is_shown_to_a_person_and_binds_all_the_same(
         agent = system.agents[0]
         before = await left(desk, agent)
         answer = await insert(desk, agent, in_days(20))
-        assert await left(desk, agent) == before - 480
+        await comes_to(system, desk, agent, before - 480)
         await system.state(id_of(answer), "waiting", "reserved")
         # A day and more passes.
         statement = "UPDATE ledger.requests SET handed_at = handed_at - interval '25 h', due_at = now()"
@@ -140,7 +140,7 @@ async def test_never_seen_is_shown_to_a_person_and_binds_all_the_same(
         assert (row["request_id"], row["handover_id"]) == (request, id_of(answer))
         await system.quiet()
         assert await booked_days(system) == [in_days(20)]
-        assert await left(desk, agent) == before - 480
+        await comes_to(system, desk, agent, before - 480)
 
 
 @PATHS
@@ -209,7 +209,7 @@ async def test_genesys_changes_a_reserved_request_between_call_and_sight(
         await system.quiet()
         assert (row["request_id"], row["handover_id"]) == (request, id_of(answer))
         assert await booked_days(system) == [in_days(20), in_days(21)]
-        assert await left(desk, agent) == before - 960
+        await comes_to(system, desk, agent, before - 960)
 
 
 async def test_what_is_bound_waits_for_a_call_that_is_under_way(database_url: str, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from tests.support.handed import (
     FLOWS,
     booked_days,
     bound_rows,
+    comes_to,
     ended,
     id_of,
     insert,
@@ -176,7 +177,7 @@ async def test_a_reservation_of_before_is_booked_by_the_next_call(database_url: 
             await system.quiet()
             assert await booked_days(system) == [in_days(20)] * 2
             assert {await path_of(system, each) for each in (request, shown)} == {"flows"}
-            assert await left(desk, one) == before
+            await comes_to(system, desk, one, before)
 
 
 # -- from flows to events -------------------------------------------------------------------------------
@@ -206,12 +207,12 @@ async def test_booked_by_calls_and_then_changed_and_cancelled_by_events(
             assert ended(again) == (200, "Complete")
             await system.quiet()
             assert sorted(await live(system)) == booked
-            assert await left(desk, one) == before
+            await comes_to(system, desk, one, before)
             for request in (seen, unseen):
                 await system.change(request, dates=[in_days(20), in_days(21)])
             await system.quiet()
             assert await booked_days(system) == [in_days(20)] * 2 + [in_days(21)] * 2
-            assert await left(desk, one) == before - 480
+            await comes_to(system, desk, one, before - 480)
             assert {await path_of(system, request) for request in (seen, unseen)} == {"events"}
             for request in (seen, unseen):
                 await system.change(request, status="CANCELED")

@@ -75,13 +75,13 @@ async def test_in_shadow_a_reservation_is_kept_and_planned(database_url: str, tm
         row = await one_row(system)
         assert (row["request_id"], row["handover_id"]) == (request, id_of(answer))
         await system.state(request, "planned", "shadow")
-        assert await left(desk, agent) == before - 480
+        await comes_to(system, desk, agent, before - 480)
         assert await system.writes() == []
         await system.go_live()
         await system.state(request, "settled", "insert")
         await system.quiet()
         assert await booked_days(system) == [in_days(20)]
-        assert await left(desk, agent) == before - 480
+        await comes_to(system, desk, agent, before - 480)
 
 
 async def test_a_pilot_writes_for_its_agents_only(database_url: str, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from tests.support.handed import (
     EVENTS,
     FLOWS,
     booked_days,
+    comes_to,
     ended,
     id_of,
     left,
@@ -67,7 +68,7 @@ async def test_a_live_record_is_taken_over_and_changed(database_url: str, tmp_pa
         assert await live(system) == [id_of(answers[0])]
         assert await booked_days(system) == [in_days(22)]
         assert len(await rows(system)) == 1
-        assert await left(desk, agent) == before + 240
+        await comes_to(system, desk, agent, before + 240)
         request = await system.submit(agent, in_days(22), minutes=[240], payableMinutes=[240])
         assert (await one_row(system))["request_id"] == request
         gone = await update(desk, old, agent, in_days(22), minutes=[240], timeOffStatus="CANCELED")

@@ -234,3 +234,24 @@ async def test_parts_of_days_and_many_people_at_once(path: Any, database_url: st
         unbound = [row["reason"] for row in await rows(system) if row["handover_id"] == row["request_id"]]
         assert set(unbound) <= {"removed", "cancel"}
         assert await system.waiting_for_people() == {}
+
+
+@PATHS
+async def test_genesys_never_heard_the_id_and_moves_the_request(
+    path: Any, database_url: str, tmp_path: Path
+) -> None:
+    """Promise: every answer of the insert was lost, so Genesys inserts the moved request. What Genesys shows
+    of it tells that it is the same one: it is moved, and the old days are free.
+    """
+    native: Any = {"order": "eventFirst"}
+    async with integrated(database_url, tmp_path, native=native, **path) as (system, integration, _):
+        agent = system.agents[0]
+        await integration.options(loseAnswers=3)
+        request = await system.submit(agent, in_days(20))
+        await integration.settled()
+        await system.quiet()
+        assert [call["outcome"] for call in await integration.calls()] == ["lost"] * 3
+        await system.change(request, dates=[in_days(24)])
+        await integration.settled()
+        await system.quiet()
+        assert await booked_days(system) == [in_days(24)]

@@ -388,7 +388,7 @@ def _same(near: Sequence[Known], call: _Call) -> Known | None:
 def _fuller(call: _Call, known: Known) -> _Call:
     """What was told once and is left out in a repeat stays: second id and start times."""
     before, handed = known.handed, call.handed
-    if before is None:
+    if before is None or not before.leave.same(handed.leave):
         return call
     timed = any(day.start is not None for day in handed.days)
     return replace(
@@ -410,11 +410,13 @@ def _approved_since(before: Handed, handed: Handed) -> bool:
 def _asks_for(known: Known, rules: ClaimRules, handed: Handed) -> bool:
     if known.adopt and not known.entries:
         return False  # a change of a record that is not there
-    if known.handed is not None:
-        # Only the same wish: an insert that is denied already takes nothing from anybody.
-        return known.handed.removed == handed.removed and known.handed.leave.same(handed.leave)
-    if handed.removed:
+    before = known.handed
+    # Only the same wish: an insert that is denied already takes nothing from anybody.
+    if before is not None and before.removed == handed.removed and before.leave.same(handed.leave):
+        return True
+    if handed.removed or (before is not None and (before.removed or known.handover_id == known.request_id)):
         return False
+    # As Genesys shows it: not handed over yet, or changed since and Genesys never got an id to name.
     content = known.content
     if content is None or known.missing or content.status in REMOVED_STATUSES:
         return False
