@@ -68,29 +68,6 @@ class Balances:
         self._asking: dict[tuple[str, str, int], asyncio.Task[Claims]] = {}
         self._asked_at: dict[tuple[str, str, int], float] = {}
 
-    async def query(
-        self,
-        employee_id: str,
-        dates: Sequence[date],
-        types: Sequence[TypeAsked] | None,
-        *,
-        target: str | None = None,
-        replaces: Collection[str] = (),
-        within: float | None = None,
-    ) -> list[Figure]:
-        """One figure for each date and type, in the order asked (dates outside, types inside).
-
-        `types` None: all types of the target. `target` may be left out where there is one HRIS only.
-        `replaces`: requests that an update is about to replace, by their Genesys id or by any id that their
-        record had in the HRIS: what they have booked is added back. `within`: seconds, else the setting; what
-        the HRIS did not answer by then is last known, or unknown.
-        Raises `timeoff_balance.errors.Refusal` (UnknownEmployee, UnknownTarget, TooMany, LedgerAway; HrisAway
-        where all types are asked for and it never said which there are); never for any other trouble of the
-        HRIS, which each figure tells by itself.
-        """
-        answer = await self.answer(employee_id, dates, types, target=target, replaces=replaces, within=within)
-        return answer.figures
-
     async def answer(
         self,
         employee_id: str,
@@ -101,7 +78,16 @@ class Balances:
         replaces: Collection[str] = (),
         within: float | None = None,
     ) -> Answer:
-        """As `query`, with what is to be known about the answer as a whole."""
+        """One figure for each date and type, in the order asked (dates outside, types inside).
+
+        `types` None: all types of the target. `target` may be left out where there is one HRIS only.
+        `replaces`: requests that an update is about to replace, by their Genesys id or by any id that their
+        record had in the HRIS: what they have booked is added back. `within`: seconds, else the setting; what
+        the HRIS did not answer by then is last known, or unknown.
+        Raises `timeoff_balance.errors.Refusal` (UnknownEmployee, UnknownTarget, TooMany, LedgerAway; HrisAway
+        where all types are asked for and it never said which there are); never for any other trouble of the
+        HRIS, which each figure tells by itself.
+        """
         name = self._directory.target(target)
         if len(dates) > MAX_DATES:
             raise TooMany("dates", len(dates), MAX_DATES)

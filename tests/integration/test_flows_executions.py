@@ -18,7 +18,7 @@ from timeoff.vocabulary import WritePath
 from timeoff_balance.balances import Answer
 from timeoff_balance.claims import ClaimRules
 from timeoff_balance.database import open_pool, sql
-from timeoff_balance.figures import Figure, TypeAsked
+from timeoff_balance.figures import TypeAsked
 from timeoff_balance.flows import executions as module
 from timeoff_balance.flows.booking import Booking
 from timeoff_balance.flows.checking import Policy
@@ -58,18 +58,6 @@ class NoBalances:
         within: float | None = None,
     ) -> Answer:
         raise NotImplementedError
-
-    async def query(
-        self,
-        employee_id: str,
-        dates: Sequence[date],
-        types: Sequence[TypeAsked] | None,
-        *,
-        target: str | None = None,
-        replaces: Collection[str] = (),
-        within: float | None = None,
-    ) -> list[Figure]:
-        return []
 
 
 @dataclass

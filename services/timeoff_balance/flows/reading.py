@@ -58,17 +58,6 @@ class Balances(Protocol):
         within: float | None = None,
     ) -> Answer: ...
 
-    async def query(
-        self,
-        employee_id: str,
-        dates: Sequence[date],
-        types: Sequence[TypeAsked] | None,
-        *,
-        target: str | None = None,
-        replaces: Collection[str] = (),
-        within: float | None = None,
-    ) -> list[Figure]: ...
-
 
 class Directory(Protocol):
     async def employees(self, target: str, *, current: bool = False) -> Sequence[Employee]: ...
