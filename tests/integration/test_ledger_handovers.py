@@ -282,7 +282,7 @@ async def test_an_answer_by_itself_is_nothing_to_report(path: WritePath, databas
     """Promise: where nothing came of a wish yet, no status is set, whatever its call was answered."""
     async with opened(database_url) as ledger:
         taken = await seen_and_handed(ledger, path)
-        await ledger.handovers.answered(taken.handover_id, taken.revision, ERROR)
+        await ledger.handovers.answered(taken.handover_id, ERROR)
         assert await shown(ledger, taken.handover_id) == ("Error", "Error")
         assert await due(ledger) == []
         await ledger.pool.execute("UPDATE requests SET report = NULL")
@@ -294,11 +294,10 @@ async def test_nothing_is_told_while_a_call_may_answer_and_only_a_difference_aft
         taken = await seen_and_handed(ledger)
         await settle(ledger, COMPLETE)
         assert await due(ledger) == []
-        now = await progress(ledger, taken.handover_id)
-        await ledger.handovers.answered(taken.handover_id, now.revision, None)
+        await ledger.handovers.answered(taken.handover_id, COMPLETE)
         assert await shown(ledger, taken.handover_id) == ("AutomaticallyComplete", "AutomaticallyComplete")
         await hand(ledger, "r1", handed(TUESDAY))
-        await ledger.handovers.answered(taken.handover_id, taken.revision, ERROR)
+        await ledger.handovers.answered(taken.handover_id, ERROR)
         assert await due(ledger) == [], "what was booked before says nothing of the change"
         await settle(ledger, COMPLETE)
         assert await due(ledger) == [("r1", "AutomaticallyComplete")]
@@ -322,7 +321,7 @@ async def test_a_change_that_nobody_answers_is_told_when_it_is_booked_and_not_be
     async with opened(database_url) as ledger:
         taken = await seen_and_handed(ledger)
         await settle(ledger, COMPLETE)
-        await ledger.handovers.answered(taken.handover_id, taken.revision, COMPLETE)
+        await ledger.handovers.answered(taken.handover_id, COMPLETE)
         await hand(ledger, "r1", handed(TUESDAY))
         await ledger.pool.execute("UPDATE requests SET answer_until = now() - interval '1 s'")
         assert await due(ledger) == []

@@ -169,9 +169,7 @@ class Booking:
         if isinstance(taken, Result):
             return taken
         if call.path is WritePath.EVENTS:
-            await self._handovers.answered(
-                taken.handover_id, taken.revision, IntegrationStatus.AUTOMATICALLY_COMPLETE
-            )
+            await self._handovers.answered(taken.handover_id, IntegrationStatus.AUTOMATICALLY_COMPLETE)
             return complete({"timeOffRequestId": taken.handover_id})
         return await self._booked(call, taken)
 
@@ -316,8 +314,7 @@ class Booking:
             if progress is not None and ended(progress):
                 return await self._answered(call, progress)
             if time.monotonic() >= ends:
-                revision = progress.revision if progress else taken.revision
-                await self._handovers.answered(taken.handover_id, revision, IntegrationStatus.ERROR)
+                await self._handovers.answered(taken.handover_id, IntegrationStatus.ERROR)
                 return no_answer(self._answer_within, progress.reason if progress else None)
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, longest)
@@ -325,7 +322,7 @@ class Booking:
     async def _answered(self, call: _Call, progress: Progress) -> Result:
         done = progress.state in ("settled", "waiting")
         shown = IntegrationStatus.AUTOMATICALLY_COMPLETE if done else IntegrationStatus.ERROR
-        await self._handovers.answered(progress.handover_id, progress.revision, shown)
+        await self._handovers.answered(progress.handover_id, shown)
         return answer_of(progress, removed=call.handed.removed)
 
 

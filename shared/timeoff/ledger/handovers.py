@@ -218,13 +218,11 @@ class Handovers(Store):
             due=row["due_at"] is not None,
         )
 
-    async def answered(self, handover_id: str, revision: int, shown: IntegrationStatus | None) -> None:
-        """A call was answered, and Genesys shows this because of it; None: what the ledger would report.
-
-        Another end of it, now or later, is reported.
+    async def answered(self, handover_id: str, shown: IntegrationStatus) -> None:
+        """A call was answered, and Genesys shows this because of it. Another end of it, now or later, is
+        reported.
         """
-        status = shown.value if shown else None
-        await self.pool.execute(self.sql.handover_answered, handover_id, revision, status)
+        await self.pool.execute(self.sql.handover_answered, handover_id, shown.value)
 
     async def note(self, decision: Mapping[str, Any], request_pk: int | None = None) -> None:
         """Evidence of a decision that changed nothing; without notes."""

@@ -84,14 +84,13 @@ SELECT r.request_pk, r.state, r.reason, r.detail, r.revision, r.write_path, r.du
 FROM requests r WHERE r.handover_id = $1;
 
 -- name: handover_answered!
--- What Genesys makes of the answer ($3; none: what stands here) is what it shows from now on, and what it should
--- show until something comes of the wish.
+-- What Genesys makes of the answer ($2) is what it shows from now on, and what it should show until something
+-- comes of the wish.
 UPDATE requests
-SET reported = coalesce($3::text, report),
-    report = CASE WHEN report IS NULL OR state IN ('open', 'waiting') THEN coalesce($3::text, report)
-                  ELSE report END,
+SET reported = $2::text,
+    report = CASE WHEN report IS NULL OR state IN ('open', 'waiting') THEN $2::text ELSE report END,
     answer_until = NULL
-WHERE handover_id = $1 AND ($3::text IS NOT NULL OR revision = $2);
+WHERE handover_id = $1;
 
 -- name: lock_lane_of
 SELECT lane_id FROM lanes WHERE lane_id = $1 AND epoch = $2 FOR NO KEY UPDATE;
